@@ -1,0 +1,1 @@
+"""What every room agrees on: names, digests, events, errors, users, and the masking of secrets."""

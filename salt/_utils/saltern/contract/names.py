@@ -1,0 +1,41 @@
+"""Names that more than one room uses: labels, tags of images, paths below the state roots."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+LABEL_CLOUD = "saltern.cloud"
+LABEL_SERVICE = "saltern.service"
+LABEL_CONTAINER = "saltern.container"
+LABEL_SPEC = "saltern.spec"
+LABEL_RESTART = "saltern.restart"
+LABEL_JOB = "saltern.job"
+LABEL_IMAGE = "saltern.image"
+LABEL_INPUTS = "saltern.inputs"
+LABEL_RELEASE = "saltern.release"
+
+NEXT = "--next"
+FORMER = "--former"
+
+HOST_ROOT = Path("/var/lib/saltern")
+MASTER_ROOT = Path("/var/lib/saltern/master")
+DOCKER_URL = "unix:///var/run/docker.sock"
+
+CONTAINER_NAME = re.compile(r"[a-z][a-z0-9_]*(--[a-z0-9_]+)?")
+IMAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def image_reference(name: str, *, tag: str, namespace: str = "saltern", prefix: str = "", registry: str = "") -> str:
+    """``{registry/}{namespace}/{prefix}{name}:{tag}``.
+
+    >>> image_reference("glance-api", tag="2025.2")
+    'saltern/glance-api:2025.2'
+    """
+    path = "/".join(part for part in (registry, namespace, f"{prefix}{name}") if part)
+    return f"{path}:{tag}"
+
+
+def instance(container: str, key: str | None = None) -> str:
+    """Name of a container, or of one of its instances made by ``for_each``."""
+    return f"{container}_{key}" if key else container

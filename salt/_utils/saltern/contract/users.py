@@ -1,0 +1,36 @@
+"""Fixed user and group numbers of the Kolla image contract (uid = gid). A number is never given to another name."""
+
+from __future__ import annotations
+
+UIDS: dict[str, int] = {
+    "root": 0,
+    "kolla": 42400,
+    "barbican": 42403,
+    "cinder": 42407,
+    "designate": 42411,
+    "etcd": 42413,
+    "glance": 42415,
+    "heat": 42418,
+    "horizon": 42420,
+    "ironic": 42422,
+    "keystone": 42425,
+    "qemu": 42427,
+    "magnum": 42428,
+    "manila": 42429,
+    "mysql": 42434,
+    "neutron": 42435,
+    "nova": 42436,
+    "octavia": 42437,
+    "rabbitmq": 42439,
+    "haproxy": 42454,
+    "memcached": 42457,
+    "prometheus": 42472,
+    "libvirt": 42473,
+    "fluentd": 42474,
+    "openvswitch": 42476,
+    "placement": 42482,
+    "masakari": 42485,
+    "opensearch": 42490,
+    "skyline": 42491,
+    "valkey": 42494,
+}

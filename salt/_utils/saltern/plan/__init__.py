@@ -1,0 +1,1 @@
+"""From the model to ordered steps, and the record of what runs did with them."""

@@ -1,0 +1,41 @@
+"""What the parts hand to each other: changes, an error that may be shown, and the masking of secrets."""
+
+from urllib.parse import quote, quote_plus
+
+MASK = "********"
+SHORTEST = 4  # shorter values would blot out ordinary text
+
+
+class Failed(Exception):
+    """The work could not be done; the text is for the operator and starts with the kind of failure."""
+
+
+class Unreachable(Failed):
+    """The database or the identity service does not answer (yet): worth another try within the time given."""
+
+
+def change(kind, name, what, field=None):
+    """One difference. ``what`` is create, update, delete, or unknown where nothing could be compared."""
+    return {"kind": kind, "name": name, "what": what, "field": field}
+
+
+def secrets_of(value):
+    """Every password in a request, also as it would stand in a URL."""
+    found = set()
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "password" and isinstance(item, str):
+                found |= {item, quote(item, safe=""), quote_plus(item)}
+            else:
+                found |= secrets_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            found |= secrets_of(item)
+    return {text for text in found if len(text) >= SHORTEST}
+
+
+def mask(text, secrets):
+    """The text without secrets; longer ones first, so that none is left in half."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text

@@ -77,8 +77,8 @@ def identifier(name):
 
 
 def pattern(name):
-    """A database's name in GRANT, where _ and % are wildcards."""
-    return identifier(name.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
+    """A database's name in GRANT, where _ is a wildcard."""
+    return identifier(name.replace("_", "\\_"))
 
 
 class Databases:
@@ -86,12 +86,9 @@ class Databases:
 
     def __init__(self, server, act):
         self._server, self._act = server, act
-        self._schemas = {
-            name: charset
-            for name, charset in server.query(
-                "SELECT schema_name, default_character_set_name FROM information_schema.schemata"
-            )
-        }
+        self._schemas = dict(
+            server.query("SELECT schema_name, default_character_set_name FROM information_schema.schemata")
+        )
         self._users = {
             user: (plugin, stored)
             for user, plugin, stored in server.query(

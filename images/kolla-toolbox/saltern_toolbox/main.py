@@ -143,5 +143,5 @@ def main(source, target, connect=None):
         work.errors.append(str(error))
     except Exception as error:  # a traceback could quote a password; the answer must stay JSON
         work.errors.append(f"toolbox failed: {type(error).__name__}: {error}")
-    target.write(mask(json.dumps(answer), secrets) + "\n")
+    target.write(json.dumps(mask(answer, secrets)) + "\n")
     return 0

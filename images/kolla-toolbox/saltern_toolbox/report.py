@@ -34,8 +34,13 @@ def secrets_of(value):
     return {text for text in found if len(text) >= SHORTEST}
 
 
-def mask(text, secrets):
-    """The text without secrets; longer ones first, so that none is left in half."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
+def mask(value, secrets):
+    """Strings, lists and dicts without secrets; longer secrets first, so that none is left in half."""
+    if isinstance(value, dict):
+        return {mask(key, secrets): mask(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mask(item, secrets) for item in value]
+    if isinstance(value, str):
+        for secret in sorted(secrets, key=len, reverse=True):
+            value = value.replace(secret, MASK)
+    return value

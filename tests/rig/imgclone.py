@@ -54,7 +54,7 @@ def _clone_image(source: Path, destination: Path, image_id: str) -> list[str]:
 
 
 def _list_layer(source: Path, destination: Path) -> None:
-    """Everything of a layer but its files: ``diff`` is a mount point (dockerd rewrites the rest, so only that is bound)."""
+    """All of a layer but its files: ``diff`` is a mount point (dockerd rewrites the rest, so only that is bound)."""
     (destination / "diff").mkdir(parents=True, mode=0o755)
     for name in ("link", "lower", "committed"):
         if (source / name).exists():

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -124,9 +123,8 @@ class Host:
             check=False,
         )
         if check and answer.returncode:
-            raise RigError(
-                f"{self.name}: {' '.join(map(str, argv))}: exit code {answer.returncode}: {answer.stderr or answer.stdout}"
-            )
+            what = " ".join(map(str, argv))
+            raise RigError(f"{self.name}: {what}: exit code {answer.returncode}: {answer.stderr or answer.stdout}")
         return answer
 
     def stop(self, service: str) -> None:
@@ -192,8 +190,13 @@ class Rig:
         """Run ``righost VERB``. Raises RigError with its own words."""
         answer = subprocess.run(
             [HERE / "righost", verb, *map(str, arguments)],
-            env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=180, check=False,
-        )  # fmt: skip
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
         if answer.returncode:
             raise RigError(
                 f"righost {verb} {' '.join(map(str, arguments))}: {answer.stderr.strip() or answer.stdout.strip()}"
@@ -292,7 +295,3 @@ def _outermost(paths: Sequence[Path]) -> list[Path]:
     """Without what a host sees anyhow (/usr) and without what lies in another of them."""
     resolved = sorted({path.resolve() for path in paths if not path.is_relative_to("/usr")})
     return [path for path in resolved if not any(path != other and path.is_relative_to(other) for other in resolved)]
-
-
-def available() -> bool:
-    return os.geteuid() == 0 and shutil.which("ip") is not None and lacking() is None

@@ -7,6 +7,7 @@ import docker
 import docker.errors
 import pytest
 from rig import rig as rigs
+from rig import tinyimage
 
 pytestmark = [pytest.mark.rig, pytest.mark.engine]
 
@@ -57,27 +58,13 @@ def test_two_hosts_faults_and_no_leftovers() -> None:
 def test_images_are_shared_with_the_machines_engine() -> None:
     main = docker.DockerClient(base_url=rigs.ENGINE_URL, version="1.41")
     reference = "g-test/shared:1"
-    make_image(main, reference)
+    tinyimage.make(main, reference)
     try:
         with rigs.Rig(["img1"]) as rig:
             rig.boot(images=[reference])
             engine = rig.hosts[0].engine()
             assert [image.id for image in engine.images.list(reference)] == [main.images.get(reference).id]
-            answer = engine.containers.run(reference, ["/bin/tini", "--version"], network_mode="host", remove=True)
+            answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)
             assert b"tini version" in answer
     finally:
         main.images.remove(reference, force=True)
-
-
-def make_image(engine: docker.DockerClient, reference: str) -> None:
-    """A tiny image with one program that Debian links statically or not at all: tini and what it needs."""
-    needed = subprocess.run(["ldd", "/usr/bin/tini"], capture_output=True, text=True, check=False).stdout
-    libraries = [word for word in needed.split() if word.startswith("/")]
-    archive = subprocess.run(
-        ["tar", "-c", "--dereference", "--transform", "s,^usr/bin/tini,bin/tini,", "-C", "/", "usr/bin/tini"]
-        + [library.lstrip("/") for library in libraries],
-        capture_output=True,
-        check=True,
-    ).stdout
-    repository, tag = reference.split(":")
-    engine.api.import_image_from_data(archive, repository=repository, tag=tag)

@@ -59,7 +59,7 @@ def admitted(pillar: Mapping[str, Any], *, test: bool = False) -> dict[str, Any]
 
 
 def _problem(error: Any) -> Problem:
-    fields = error if isinstance(error, Mapping) else {"found": str(error)}
+    fields: dict[str, Any] = dict(error) if isinstance(error, Mapping) else {"found": str(error)}
     return Problem(
         file=str(fields.get("file", "pillar")),
         key=str(fields.get("key", "")),

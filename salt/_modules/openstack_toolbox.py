@@ -1,4 +1,4 @@
-"""Databases, jobs and identity of the cloud, worked on from the toolbox host (the first host with the role ``control``).
+"""Databases, jobs and identity of the cloud, from the toolbox host (the first host with the role ``control``).
 
 .. code-block:: bash
 

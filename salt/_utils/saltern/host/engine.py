@@ -163,6 +163,10 @@ class Engine:
         """Send a signal to a container's process."""
         self._call(f"kill {name}", lambda api: api.kill(name, signal=signal))
 
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on."""
+        self._call(f"unpause {name}", lambda api: api.unpause(name))
+
     def rename(self, name: str, new: str) -> None:
         """Give a container another name."""
         self._call(f"rename {name}", lambda api: api.rename(name, new))

@@ -1,0 +1,121 @@
+"""Schema of the operator's tree (docs/configuration.md)."""
+
+from __future__ import annotations
+
+from saltern.model.schema_parts import (
+    ADDRESS,
+    BOOL,
+    DURATION,
+    FILLED,
+    HOST_ID,
+    IMAGE,
+    INI_VALUE,
+    LIMITS,
+    NAME,
+    ROLES,
+    TEXT,
+    Schema,
+    listing,
+    mapping,
+    named,
+    optional,
+)
+
+_FILE = "^[^\\0]+$"
+INI: Schema = named(_FILE, named("^[^\\]\\n]+$", named("^[^=\\n]+$", INI_VALUE, "a key"), "a section"), "a file")
+
+HOST = mapping(
+    {
+        "address": ADDRESS,
+        "roles": listing({"enum": list(ROLES)}, uniqueItems=True),
+        "interface": {
+            "type": ["string", "null"],
+            "pattern": "^[A-Za-z0-9._@-]{1,15}$",
+            "description": "a network interface",
+        },
+        "config": INI,
+    },
+    required=("address",),
+)
+
+SERVICE = mapping(
+    {
+        "enabled": BOOL,
+        "variables": {"type": "object"},
+        "limits": named(NAME, LIMITS, "a container"),
+    }
+)
+
+IMAGES = mapping(
+    {
+        "registry": {
+            "type": ["string", "null"],
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9.:/_-]*$",
+            "description": "a registry, host:port",
+        },
+        "namespace": {
+            "type": "string",
+            "pattern": "^[a-z0-9][a-z0-9._/-]*$",
+            "description": "a namespace of images: saltern",
+        },
+        "prefix": {
+            "type": "string",
+            "pattern": "^[a-z0-9._-]*$",
+            "description": "a prefix of image names, or empty text",
+        },
+        "tag": {
+            "type": ["string", "null"],
+            "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
+            "description": "a tag, or null for the release",
+        },
+        "builder": {"type": ["string", "null"], "pattern": HOST_ID, "description": "a minion id, or null"},
+        "mirrors": mapping({"apt": optional(TEXT), "pypi": optional(TEXT)}),
+        "type": {"enum": ["source", "binary"]},
+        "distro": {"enum": ["debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel"]},
+    }
+)
+
+HEAL = mapping(
+    {
+        "enabled": BOOL,
+        "dry_run": BOOL,
+        "patience": DURATION,
+        "sweep": DURATION,
+        "interval": DURATION,
+    }
+)
+
+SECRET: Schema = {"anyOf": [FILLED, listing(FILLED, minItems=1)], "description": "text, or a list of texts"}
+
+OPENSTACK = mapping(
+    {
+        "cloud": {
+            "type": "string",
+            "pattern": "^[a-z][a-z0-9-]{0,62}$",
+            "description": "a name of a-z, 0-9 and dashes",
+        },
+        "release": {"type": "string", "pattern": "^[0-9]{4}\\.[12]$", "description": 'a release as text: "2025.2"'},
+        "region": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "description": "a region: RegionOne"},
+        "vip": {**ADDRESS, "type": ["string", "null"], "description": "an IP address"},
+        "debug": BOOL,
+        "hosts": {
+            **named(HOST_ID, HOST, "a minion id"),
+            "minProperties": 1,
+            "description": "a mapping with at least one host",
+        },
+        "services": named(NAME, SERVICE, "a service"),
+        "images": IMAGES,
+        "config": mapping(
+            {
+                "global": INI,
+                "services": named(NAME, INI, "a service"),
+                "containers": named("^[a-z][a-zA-Z0-9_]*$", INI, "a container"),
+            }
+        ),
+        "heal": HEAL,
+        "secrets": named("^[a-z][a-z0-9_]*$", SECRET, "a secret's name"),
+    },
+    required=("hosts",),
+)
+
+__all__ = ["HEAL", "HOST", "IMAGE", "IMAGES", "OPENSTACK", "SERVICE"]

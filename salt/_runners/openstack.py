@@ -1,9 +1,9 @@
 """
 The operator's one front door: ``salt-run openstack.<verb>``.
 
-Names are one word with underscores, arguments are ``name=value``. Every verb prints for a person; ``--out=json`` prints
-the same answer as data. Exit codes: 0 good, 1 failed, 2 wrong input or model, 3 differs (``plan``), 4 refused, 5 something
-does not answer.
+Names are one word with underscores, arguments are ``name=value``. Every verb prints for a person; ``--out=json``
+prints the same answer as data. Exit codes: 0 good, 1 failed, 2 wrong input or model, 3 differs (``plan``), 4 refused,
+5 something does not answer.
 """
 
 import logging

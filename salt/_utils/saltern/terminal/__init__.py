@@ -1,8 +1,8 @@
 """How answers look to a person: one module per kind of answer, ``render(data, *, width, colour) -> str`` in each.
 
-:func:`render` picks the module by ``data["kind"]``. A renderer gets plain data and returns text; it asks no daemon, reads
-no file and takes width and colour as arguments, so that a golden file can hold what it says. Colour only repeats what a
-mark says already.
+:func:`render` picks the module by ``data["kind"]``. A renderer gets plain data and returns text; it asks no daemon,
+reads no file and takes width and colour as arguments, so that a golden file can hold what it says. Colour only repeats
+what a mark says already.
 """
 
 from __future__ import annotations

@@ -1,0 +1,17 @@
+{#- Run in test mode by openstack_step.compare: everything of this host against the model, in one state run. -#}
+{%- set step = pillar['saltern_step'] %}
+{%- if step['mode'] in ('deploy', 'reconfigure') %}
+The host can take what the model wants:
+  openstack_precheck.passed:
+    - cheap: True
+    - now: {{ step['now'] | tojson }}
+{%- endif %}
+
+Containers are as the model says:
+  openstack_container.converged:
+    - mode: {{ step['mode'] }}
+{%- if pillar['saltern']['toolbox'] and step['mode'] == 'deploy' %}
+
+Databases, identity and jobs are as the model says:
+  openstack_toolbox.compared: []
+{%- endif %}

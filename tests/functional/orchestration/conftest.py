@@ -1,0 +1,205 @@
+"""A real master and two real minions on loopback, with pretended containers: what is tested is the course of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from saltfactories.manager import FactoriesManager
+
+HERE = pathlib.Path(__file__).parent
+CHECKOUT = HERE.parents[2]
+HOSTS = ("ctl1", "ctl2")
+
+
+def link(tree: pathlib.Path, name: str, target: pathlib.Path) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to(target)
+
+
+def master_tree(tree: pathlib.Path) -> pathlib.Path:
+    for name in ("_states/openstack_step.py", "_runners/openstack.py", "_output/openstack.py", "_utils"):
+        link(tree, name, CHECKOUT / "salt" / name)
+    link(tree, "_modules/openstack_plan.py", HERE / "fakes/master/openstack_plan.py")
+    link(tree, "_pillar/openstack.py", HERE / "fakes/master/pillar_openstack.py")
+    return tree
+
+
+def minion_tree(tree: pathlib.Path) -> pathlib.Path:
+    link(tree, "_utils", CHECKOUT / "salt/_utils")
+    for file in (HERE / "fakes/minion").glob("*.py"):
+        link(tree, f"_states/{file.name}", file)
+    return tree
+
+
+@dataclass
+class Cloud:
+    """The pretended cloud and its master."""
+
+    root: pathlib.Path
+    config: pathlib.Path
+    minions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def world(self) -> pathlib.Path:
+        return self.root / "world"
+
+    @property
+    def state(self) -> pathlib.Path:
+        return self.root / "state"
+
+    def reset(self) -> None:
+        """No container, no run, no model."""
+        for directory in (self.world, self.state):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(mode=0o700)
+
+    def model(self, digest: str, images: dict[str, str] | None = None, **slice_changes: Any) -> dict[str, Any]:
+        """Write a compiled model: mariadb and toolbox on ctl1, keystone on both."""
+        plan = make_plan(digest)
+        directory = self.state / "compiled" / digest
+        (directory / "hosts").mkdir(parents=True, exist_ok=True)
+        (directory / "plan.json").write_text(json.dumps(plan))
+        for host in plan["hosts"]:
+            containers = [{"name": n, "image": (images or {}).get(n, "one")} for n in plan["hosts"][host]["containers"]]
+            part = {"model": digest, "host": host, "errors": [], "toolbox": host == "ctl1", "containers": containers}
+            (directory / "hosts" / f"{host}.json").write_text(json.dumps({**part, **slice_changes}))
+        self.pillar({"digest": digest, "errors": [], "plan": plan})
+        return plan
+
+    def pillar(self, compiled: dict[str, Any]) -> None:
+        (self.world / "compiled.json").write_text(json.dumps(compiled))
+
+    def behave(self, host: str, **what: Any) -> None:
+        (self.world / f"{host}.behaviour").write_text(json.dumps(what))
+
+    def containers(self, host: str) -> dict[str, str]:
+        file = self.world / f"{host}.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def calls(self, host: str) -> list[dict[str, Any]]:
+        file = self.world / f"{host}.calls"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """``salt-run`` in the background."""
+        script = pathlib.Path(sys.executable).with_name("salt-run")
+        return subprocess.Popen(
+            [sys.executable, str(script), "-c", str(self.config), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "COLUMNS": "100"},
+            **options,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def journal(self, number: int = -1) -> list[dict[str, Any]]:
+        """Journal of a run, by default the last one."""
+        runs = sorted((self.state / "runs").iterdir())
+        return [json.loads(line) for line in (runs[number] / "journal.jsonl").read_text().splitlines()]
+
+
+def make_plan(digest: str) -> dict[str, Any]:
+    def step(
+        kind: str, service: str, hosts: list[str], containers: list[str], requires: list[str], serial: int = 0
+    ) -> Any:
+        verb = {"wave": "Start", "prepare": "Prepare", "register": "Register"}[kind]
+        return {
+            "id": f"{verb.lower()} {service}",
+            "title": f"{verb} {service}",
+            "kind": kind,
+            "service": service,
+            "hosts": hosts,
+            "containers": containers,
+            "serial": serial,
+            "requires": requires,
+        }
+
+    both = list(HOSTS)
+    return {
+        "digest": digest,
+        "cloud": "fake",
+        "errors": [],
+        "toolbox_host": "ctl1",
+        "hosts": {
+            "ctl1": {
+                "address": "127.0.0.1",
+                "roles": ["control"],
+                "containers": ["mariadb", "kolla_toolbox", "keystone"],
+            },
+            "ctl2": {"address": "127.0.0.1", "roles": ["control"], "containers": ["memcached", "keystone"]},
+        },
+        "steps": [
+            step("wave", "mariadb", ["ctl1"], ["mariadb"], []),
+            step("wave", "kolla_toolbox", ["ctl1"], ["kolla_toolbox"], []),
+            step("wave", "memcached", ["ctl2"], ["memcached"], []),
+            step("prepare", "keystone", ["ctl1"], [], ["start mariadb", "start kolla_toolbox"]),
+            step("wave", "keystone", both, ["keystone"], ["prepare keystone", "start memcached"], serial=1),
+            step("register", "keystone", ["ctl1"], [], ["start keystone"]),
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def salt_factories_config() -> Iterator[dict[str, Any]]:
+    root = pathlib.Path(tempfile.mkdtemp(prefix="saltern-orch-"))  # short: it holds sockets
+    yield {"root_dir": str(root / "salt"), "slow_stop": False}
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def daemons(salt_factories: FactoriesManager, salt_factories_config: dict[str, Any]) -> Iterator[Cloud]:
+    root = pathlib.Path(salt_factories_config["root_dir"]).parent
+    (root / "world").mkdir()
+    (root / "state").mkdir()
+    common = {
+        "fake_world": str(root / "world"),
+        "fileserver_list_cache_time": 0,
+        "enable_fqdns_grains": False,
+        "enable_gpu_grains": False,
+        "log_level_logfile": "warning",
+    }
+    master = salt_factories.salt_master_daemon(
+        "master",
+        overrides={
+            **common,
+            "module_dirs": [str(master_tree(root / "master-tree"))],
+            "file_roots": {"base": [str(CHECKOUT / "states")]},
+            "pillar_roots": {"base": [str(root / "pillar")]},
+            "ext_pillar": [{"openstack": {}}],
+            "saltern_state_dir": str(root / "state"),
+            "saltern_checkout": str(CHECKOUT),
+            "gather_job_timeout": 60,
+            "worker_threads": 3,
+            "interface": "127.0.0.1",
+        },
+        extra_cli_arguments_after_first_start_failure=["--log-level=info"],
+    )
+    tree = str(minion_tree(root / "minion-tree"))
+    cloud = Cloud(root, pathlib.Path(master.config_dir))
+    with master.started():
+        minions = [master.salt_minion_daemon(host, overrides={**common, "module_dirs": [tree]}) for host in HOSTS]
+        with minions[0].started(), minions[1].started():
+            cloud.minions = dict(zip(HOSTS, minions, strict=True))
+            yield cloud
+
+
+@pytest.fixture
+def cloud(daemons: Cloud) -> Cloud:
+    daemons.reset()
+    return daemons

@@ -202,13 +202,16 @@ def apply_accounts(cnf: str, data: str) -> None:
     done = subprocess.run(argv, input=lines + "\n", text=True, capture_output=True)
     if done.returncode:
         problem = [line for line in done.stderr.splitlines() if "[ERROR]" in line or line.startswith("ERROR")]
-        raise Refused("the accounts of saltern.sql could not be applied: " + without_literals("; ".join(problem[-3:])))
+        raise Refused(
+            "the accounts of saltern.sql could not be applied: "
+            + "; ".join(without_statement(line) for line in problem[-3:])
+        )
     write(os.path.join(data, ACCOUNTS), digest)
 
 
-def without_literals(text: str) -> str:
-    """An error may quote the statement: what stands between quotes does not leave."""
-    return re.sub(r"'[^']*'", "'…'", text)
+def without_statement(line: str) -> str:
+    """An error may quote the statement, which may hold a password: only what stands before any quote leaves."""
+    return line.partition("'")[0].rstrip()
 
 
 def recover(cnf: str) -> str:

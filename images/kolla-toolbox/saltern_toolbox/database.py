@@ -7,64 +7,9 @@ stored, and compares hashes to find out whether one is right.
 import hashlib
 import hmac
 
-import pymysql
+from saltern_toolbox.report import change
 
-from saltern_toolbox.report import Failed, Unreachable, change
-
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 60
 CHARSET = "utf8mb4"
-# Codes that say "not now" (no route, no backend, not yet synced), as opposed to "never" (access denied).
-NOT_NOW = {1040, 1047, 1053, 1205, 1213, 2002, 2003, 2006, 2013, 2055}
-
-
-def connect(where):
-    """A connection of the administrator, as ``query(sql, args) -> rows``."""
-    try:
-        connection = pymysql.connect(
-            host=where["host"],
-            port=int(where["port"]),
-            user=where["user"],
-            password=where["password"],
-            charset=CHARSET,
-            autocommit=True,
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=ANSWER_SECONDS,
-            write_timeout=ANSWER_SECONDS,
-        )
-    except pymysql.MySQLError as error:
-        raise translated(error) from None
-    except OSError as error:
-        raise Unreachable(f"database unreachable: {error}") from None
-    return Server(connection)
-
-
-def translated(error):
-    code = error.args[0] if error.args else 0
-    text = error.args[1] if len(error.args) > 1 else str(error)
-    if code in NOT_NOW:
-        return Unreachable(f"database unreachable: {text} ({code})")
-    return Failed(f"database refused: {text} ({code})")
-
-
-class Server:
-    """One connection; errors leave it as Failed or Unreachable."""
-
-    def __init__(self, connection):
-        self._connection = connection
-
-    def query(self, sql, args=()):
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, args)
-                return list(cursor.fetchall())
-        except pymysql.MySQLError as error:
-            raise translated(error) from None
-        except OSError as error:
-            raise Unreachable(f"database unreachable: {error}") from None
-
-    def close(self):
-        self._connection.close()
 
 
 def native_hash(password):

@@ -5,6 +5,8 @@ import sys
 import time
 
 from saltern_toolbox import jobs
+from saltern_toolbox.database import Databases
+from saltern_toolbox.identity import Identity
 from saltern_toolbox.report import Failed, Unreachable, change, mask, secrets_of
 
 WAIT = {"compare": 0, "apply": 60, "job_begin": 60, "job_end": 60}  # seconds for what is just starting to answer
@@ -13,9 +15,9 @@ PAUSE = 1.0
 
 def connect_database(where):
     # Imported where it is used: a batch on the database alone does not pay for Keystone's client, and vice versa.
-    from saltern_toolbox import database
+    from saltern_toolbox import mariadb
 
-    return database.connect(where)
+    return mariadb.connect(where)
 
 
 def connect_identity(where):
@@ -103,13 +105,9 @@ class Work:
         return self._patiently(lambda: self._connect["database"](self._request["database"]))
 
     def _databases(self, server, act):
-        from saltern_toolbox.database import Databases
-
         return Databases(server, act)
 
     def _identity(self, act):
-        from saltern_toolbox.identity import Identity
-
         where = self._request["identity"]
         cloud = self._patiently(lambda: self._connect["identity"](where))
         return Identity(cloud, where["domain"], where["region"], act)

@@ -22,7 +22,8 @@ def secrets_for(services: Services) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for service in services.services.values():
         for name, kind in service.secrets.items():
-            found[name] = [f"key{n}-of-{name}" for n in range(kind["count"])] if "count" in kind else f"secret-of-{name}"
+            keys = [f"key{n}-of-{name}" for n in range(kind.get("count", 0))]
+            found[name] = keys or f"secret-of-{name}"
     return found
 
 

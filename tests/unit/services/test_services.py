@@ -6,8 +6,8 @@ from configparser import RawConfigParser
 from typing import Any
 
 import pytest
-from saltern.contract.users import UIDS
 
+from saltern.contract.users import UIDS
 from unit.services import cloud
 
 CLOUDS = {"one host": cloud.AIO, "three hosts": cloud.THREE}
@@ -136,7 +136,8 @@ def test_the_bootstrap_password_is_in_one_file_of_one_job() -> None:
 def test_another_admin_password_makes_bootstrap_due_and_db_sync_not() -> None:
     services = cloud.load_services(cloud.SERVICES)
     before = inputs(cloud.compiled(cloud.AIO))
-    after = inputs(cloud.compiled(cloud.AIO, secrets={**cloud.secrets_for(services), "keystone_admin_password": "another"}))
+    secrets = {**cloud.secrets_for(services), "keystone_admin_password": "another"}
+    after = inputs(cloud.compiled(cloud.AIO, secrets=secrets))
     assert {name for name in before if before[name] != after[name]} == {"keystone bootstrap"}
 
 

@@ -5,11 +5,14 @@ are missing the test is skipped with the reason; with SALTERN_TEST_STRICT=1 (set
 """
 
 import os
+import sys
 from collections.abc import Iterator
 
 import docker
 import pytest
 from rig import rig as rigs
+
+sys.path.append(str(rigs.CHECKOUT / "tools"))  # the checks are programs, and tested as modules
 
 
 def _engine_lacking() -> str | None:

@@ -18,15 +18,33 @@ STOP_TIMEOUT = 40.0
 
 
 def pid(layout: Layout, kind: str) -> int:
-    """Pid of our daemon, else 0. A pid that now belongs to another program does not count."""
+    """Pid of our daemon's first process, else 0. A pid that now belongs to another program does not count."""
     try:
         number = int((layout.run / f"{kind}.pid").read_text())
-        command = Path(f"/proc/{number}/cmdline").read_bytes()
     except (OSError, ValueError):
         return 0
-    # Salt retitles its processes but keeps the configuration directory in its words.
-    ours = f"salt-{kind}".encode() in command and str(layout.config).encode() in command
-    return number if ours and not _zombie(number) else 0
+    if not _ours(layout, kind, number) or _zombie(number):
+        return 0
+    # A minion writes the pid of the child that works; its parent starts another when that one dies.
+    while _ours(layout, kind, parent := _parent(number)):
+        number = parent
+    return number
+
+
+def _ours(layout: Layout, kind: str, number: int) -> bool:
+    # Salt retitles its processes but keeps the command's words in front.
+    try:
+        command = Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return f"salt-{kind}".encode() in command and str(layout.config).encode() in command
+
+
+def _parent(number: int) -> int:
+    try:
+        return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def start(layout: Layout, kind: str) -> bool:

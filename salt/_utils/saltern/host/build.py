@@ -1,0 +1,244 @@
+"""The builder's half of making images: one rendered context in, one tagged image out.
+
+The tree, its digests and what is to be built are the master's (`saltern.images`). Here: the classic builder through
+docker-py, a lock per image (two identical builds would end in two ids), the former image kept until the new one is
+whole, and stage images gone afterwards. They are found by a label that names the image, under its lock: removing
+dangling images of other builds would kill those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import docker.errors
+import requests.exceptions
+import urllib3.exceptions
+
+from saltern.contract.errors import BuildFailed, EngineRefused
+from saltern.contract.masking import mask
+from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS, LABEL_RELEASE
+from saltern.host.build_settings import Settings
+from saltern.host.build_stream import BuildStream
+from saltern.host.engine import Engine
+
+LABEL_STAGE = "saltern.stage"
+Report = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One image to build.
+
+    image
+        Its name in the tree.
+    reference
+        Name and tag it gets.
+    labels
+        Labels of the final image.
+    context
+        Tar file with ``Dockerfile`` and all it copies, without ``settings/``.
+    network
+        Network of the build's RUN steps (``host``, ``default``, ``none``).
+    """
+
+    image: str
+    reference: str
+    labels: dict[str, str]
+    context: Path
+    network: str = "host"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of it; ``seconds`` is the build's own time."""
+
+    image: str
+    reference: str
+    id: str
+    seconds: float
+    size: int
+    log: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "image": self.image,
+            "reference": self.reference,
+            "id": self.id,
+            "seconds": round(self.seconds, 1),
+            "size": self.size,
+        }
+
+
+def silent(kind: str, data: dict[str, Any]) -> None:
+    """A report that goes nowhere."""
+
+
+def listing(engine: Engine) -> list[dict[str, Any]]:
+    """All images that carry our label, tagged or not: ``{"id", "tags", "image", "inputs", "release", "size"}``; one call."""
+    found = engine._call("list images", lambda api: list(api.images(filters={"label": [LABEL_IMAGE]})))
+    return [
+        {
+            "id": each["Id"],
+            "tags": [tag for tag in each.get("RepoTags") or () if tag != "<none>:<none>"],
+            "image": each["Labels"].get(LABEL_IMAGE, ""),
+            "inputs": each["Labels"].get(LABEL_INPUTS, ""),
+            "release": each["Labels"].get(LABEL_RELEASE, ""),
+            "size": each["Size"],
+        }
+        for each in found
+    ]
+
+
+def build(
+    engine: Engine,
+    request: BuildRequest,
+    settings: Settings,
+    *,
+    locks: Path,
+    report: Report = silent,
+    clock: Callable[[], float] = time.monotonic,
+) -> Built:
+    """Build one image and tag it; the former one keeps the tag until then.
+
+    engine
+        The Docker Engine that builds.
+    request
+        What to build.
+    settings
+        How this machine reaches its mirrors.
+    locks
+        Directory of the images' locks.
+    report
+        Called with ``start``, ``step`` and ``end`` and their data, as the build goes.
+
+    Raises BuildFailed with the failing step's last lines in ``log``; the former image is untouched.
+    """
+    began = clock()
+    report("start", {"image": request.image})
+    try:
+        with lock(locks, request.reference):
+            image_id, size = _run(engine, request, settings, report)
+            sweep(engine, request.reference)
+    except BuildFailed as failure:
+        report("end", {"image": request.image, "result": "failed", "seconds": clock() - began, "text": failure.message})
+        raise
+    built = Built(request.image, request.reference, image_id, clock() - began, size)
+    report("end", {"image": request.image, "result": "built", "seconds": built.seconds, "size": size})
+    return built
+
+
+class StepFailed(BuildFailed):
+    """A build ended with an error; ``log`` has the failing step's last lines, ``step`` its text."""
+
+    def __init__(self, message: str, *, where: str, step: str, log: list[str]) -> None:
+        self.step, self.log = step, log
+        super().__init__(message, where=where)
+
+
+def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Report) -> tuple[str, int]:
+    stream = BuildStream(
+        lambda number, of, text: report("step", {"image": request.image, "step": number, "of": of, "text": text})
+    )
+    with with_settings(request.context, settings) as context:
+        messages = iter(())
+        try:
+            # closing the generator closes the connection, and the engine ends a build that nobody reads
+            messages = engine.api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=request.reference,
+                labels=request.labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                network_mode=request.network,
+            )
+            for message in messages:
+                stream.feed(message)
+        except (docker.errors.APIError, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            stream.error = stream.error or f"the engine ended the build: {getattr(error, 'explanation', None) or error}"
+        finally:
+            getattr(messages, "close", lambda: None)()
+    if stream.error or not stream.image_id:
+        hide = settings.secrets
+        raise StepFailed(
+            mask(stream.cause or "the engine ended the build without an image", hide),
+            where=f"{request.image}, {mask(stream.step, hide)}" if stream.step else request.image,
+            step=mask(stream.step, hide),
+            log=[mask(line, hide) for line in stream.tail],
+        )
+    inspected = engine.inspect_image(request.reference) or {}
+    return str(inspected.get("Id", stream.image_id)), int(inspected.get("Size", 0))
+
+
+@contextmanager
+def with_settings(context: Path, settings: Settings) -> Iterator[IO[bytes]]:
+    """The context's tar with this machine's settings added below ``settings/``, as an open file."""
+    with tempfile.TemporaryFile() as file:
+        with open(context, "rb") as original:
+            while chunk := original.read(1 << 20):
+                file.write(chunk)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="a:") as tar:
+            for path, content in sorted(settings.files.items()):
+                entry = tarfile.TarInfo(f"settings/{path}")
+                entry.size, entry.mode = len(content), 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        file.seek(0)
+        yield file
+
+
+@contextmanager
+def lock(directory: Path, reference: str) -> Iterator[None]:
+    """Only one build of an image at a time on this host; dies with its holder."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in reference)
+    descriptor = os.open(directory / f"image-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sweep(engine: Engine, reference: str) -> list[str]:
+    """Remove what stages of this image's builds left; to be called under its lock. Returns ids."""
+    filters = {"dangling": True, "label": [f"{LABEL_STAGE}={reference}"]}
+    removed = []
+    for each in engine._call("list stages", lambda api: list(api.images(filters=filters))):
+        try:
+            remove(engine, each["Id"])
+            removed.append(each["Id"])
+        except EngineRefused:
+            continue  # a child of it is still there (an image that was built from a former builder)
+    return removed
+
+
+def tag(engine: Engine, image_id: str, reference: str) -> None:
+    """Give an image a further name."""
+    repository, _, name = reference.rpartition(":")
+    engine._call(f"tag {reference}", lambda api: api.tag(image_id, repository, name, force=True))
+
+
+def remove(engine: Engine, image: str, *, force: bool = False) -> None:
+    """Remove an image (a reference or an id). Raises EngineRefused when something still uses it."""
+    engine._call(f"remove image {image}", lambda api: api.remove_image(image, force=force))
+
+
+def labels(image: str, inputs: str, release: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Labels of a final image: a release only on images that depend on one, so that others are shared by all."""
+    base = {LABEL_IMAGE: image, LABEL_INPUTS: inputs, "org.opencontainers.image.title": image}
+    if release:
+        base |= {LABEL_RELEASE: release, "org.opencontainers.image.version": release}
+    return base | dict(extra or {})

@@ -1,0 +1,78 @@
+"""Who carries a build out: the engine of this machine, or (in the adapters) a minion. Both speak plain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from saltern.contract.names import HOST_ROOT
+from saltern.host import build as host_build
+from saltern.host.build import BuildRequest, Report, silent
+from saltern.host.build_base import BaseRequest, import_base
+from saltern.host.build_settings import Settings, gather
+from saltern.host.engine import Engine
+
+
+class Builder(Protocol):
+    """What a build needs of a builder."""
+
+    def listing(self) -> list[dict[str, Any]]:
+        """All images with our label, one call of the engine."""
+
+    def build(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Build one image; raises BuildFailed."""
+
+    def import_base(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make the distribution's image; raises BuildFailed."""
+
+    def tag(self, image_id: str, reference: str) -> None:
+        """Give an image a further name."""
+
+
+class LocalBuilder:
+    """The engine of this machine, without any Salt.
+
+    engine
+        The client.
+    suite, mirrors
+        For the settings that builds get.
+    root
+        Host state root (its ``locks/``).
+    report
+        Told ``start``, ``step`` and ``end``.
+    """
+
+    def __init__(
+        self, engine: Engine, *, suite: str, mirrors: Any = None, root: Path = HOST_ROOT, report: Report = silent
+    ) -> None:
+        self.engine, self.report = engine, report
+        self._suite, self._mirrors, self._locks = suite, mirrors, root / "locks"
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Gathered once, at the first build."""
+        if self._settings is None:
+            self._settings = gather(self._suite, self._mirrors)
+        return self._settings
+
+    def listing(self) -> list[dict[str, Any]]:
+        return host_build.listing(self.engine)
+
+    def build(self, request: dict[str, Any]) -> dict[str, Any]:
+        wanted = BuildRequest(
+            request["image"], request["reference"], request["labels"], Path(request["context"]), request["network"]
+        )
+        # a client of its own: each build reads a connection of its own to the end
+        with Engine(self.engine.url) as engine:
+            return host_build.build(engine, wanted, self.settings, locks=self._locks, report=self.report).as_dict()
+
+    def import_base(self, request: dict[str, Any]) -> dict[str, Any]:
+        wanted = BaseRequest(
+            request["image"], request["reference"], request["labels"], request["suite"], tuple(request["packages"])
+        )
+        with Engine(self.engine.url, timeout=600) as engine:
+            return import_base(engine, wanted, self.settings, locks=self._locks, report=self.report).as_dict()
+
+    def tag(self, image_id: str, reference: str) -> None:
+        host_build.tag(self.engine, image_id, reference)

@@ -1,0 +1,141 @@
+"""Dockerfile templates: Jinja with strict undefined and a few helpers that note what an image is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+from saltern.contract.errors import SalternError
+from saltern.contract.users import UIDS
+from saltern.images.options import Options
+
+TEMPLATE = "Dockerfile.j2"
+SHARED = "_build"
+LOCKS = "locks"
+
+
+@dataclass
+class Notes:
+    """What a template asked for while it was rendered.
+
+    files
+        Path in the build context → file on disk.
+    packages
+        Packages of the distribution, in order.
+    release_bound
+        Whether the release decides what is inside.
+    build_only
+        The image serves builds and is never shipped.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    packages: list[str] = field(default_factory=list)
+    release_bound: bool = False
+    build_only: bool = False
+
+
+class TemplateBroken(SalternError):
+    """A Dockerfile template cannot be rendered; ``where`` is file:line."""
+
+
+def render(
+    folder: Path, name: str, options: Options, reference: Callable[[str], str], refresh_token: str
+) -> tuple[str, Notes]:
+    """Text of an image's Dockerfile, and what it was made of.
+
+    folder
+        The folder of all images.
+    name
+        Image.
+    options
+        The operator's choices.
+    reference
+        Gives the reference of an image of the tree, raises for a name that is none.
+    refresh_token
+        Changes when the distribution's packages are to be fetched again.
+
+    Raises TemplateBroken.
+    """
+    notes = Notes()
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder / name, folder / SHARED]),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.globals |= helpers(folder, name, options, reference, refresh_token, notes)
+    try:
+        text = environment.get_template(TEMPLATE).render()
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateBroken(error.message or "syntax error", where=f"{error.filename or name}:{error.lineno}") from error
+    except jinja2.TemplateError as error:
+        raise TemplateBroken(error.message or type(error).__name__, where=_position(error, folder, name)) from error
+    except SalternError as error:
+        raise TemplateBroken(error.message, where=_position(error, folder, name), hint=error.hint) from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return "\n".join(lines) + "\n", notes
+
+
+def helpers(
+    folder: Path, name: str, options: Options, reference: Callable[[str], str], refresh_token: str, notes: Notes
+) -> Mapping[str, object]:
+    """The names that a template may use."""
+
+    def take(path: str, source: Path) -> str:
+        if not source.is_file():
+            raise SalternError(f"there is no {source.relative_to(folder.parent)}", hint=_lock_hint(source))
+        notes.files[path] = source
+        return path
+
+    def lock(lock_name: str) -> str:
+        notes.release_bound = True
+        return take(f"locks/{lock_name}.txt", folder / LOCKS / options.release / f"{lock_name}.txt")
+
+    def apt_packages(packages: list[str]) -> list[str]:
+        notes.packages += packages
+        return packages
+
+    def build_only() -> str:
+        notes.build_only = True
+        return ""
+
+    def release() -> str:
+        notes.release_bound = True
+        return options.release
+
+    return {
+        "image": reference,
+        "shared": lambda file: take(f"shared/{file}", folder / SHARED / file),
+        "lock": lock,
+        "common_lock": lambda lock_name: take(f"locks/{lock_name}.txt", folder / LOCKS / f"{lock_name}.txt"),
+        "apt_packages": apt_packages,
+        "build_only": build_only,
+        "release": release,
+        "users": UIDS,
+        "this": name,
+        "reference": options.reference(name),
+        "distro": options.distro,
+        "suite": options.suite,
+        "refresh_token": refresh_token,
+    }
+
+
+def _lock_hint(source: Path) -> str:
+    if source.suffix != ".txt":
+        return ""
+    known = sorted(path.parent.name for path in source.parent.parent.glob(f"*/{source.name}"))
+    return f"Locks exist for {', '.join(known)}" if known else "Make it with images/locks/compile"
+
+
+def _position(error: BaseException, folder: Path, name: str) -> str:
+    """file:line in a template where the error arose."""
+    found, trace = f"{name}/{TEMPLATE}", error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if path.startswith(str(folder)) and path.endswith(".j2"):
+            found = f"{Path(path).relative_to(folder)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,259 @@
+"""The images as a tree: every folder below ``images/`` rendered, its parents found, its inputs digested.
+
+Parents are read off the rendered text (FROM and COPY --from that name an image of ours), so there is no second list
+that could contradict it. The digest of an image's inputs holds no name, tag or mirror: the same content under another
+name has the same digest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from saltern.contract.digests import digest
+from saltern.contract.errors import SalternError
+from saltern.contract.names import IMAGE_NAME
+from saltern.host.build_base import recipe
+from saltern.images.lint import instructions, lint
+from saltern.images.options import Options
+from saltern.images.render import TEMPLATE, render
+
+DISTRO = "distro"
+_SOURCE = re.compile(r"^(?:FROM\s+(\S+)(?:\s+AS\s+(\S+))?|(?:COPY|ADD)\s+.*?--from=(\S+).*)$", re.I)
+
+
+class TreeBroken(SalternError):
+    """The images contradict each other: a cycle, a parent that is none, an instruction that cannot work."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a build context: where it lies and whether it may be executed."""
+
+    source: Path
+    mode: int
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of the tree.
+
+    base
+        The image whose layers it continues; None for the distribution.
+    parents
+        All images it needs before it can be built, base included.
+    inputs
+        Digest of everything that decides what is inside.
+    parts
+        The digests that ``inputs`` is made of, by name: they tell why an image is stale.
+    """
+
+    name: str
+    reference: str
+    dockerfile: str
+    base: str | None
+    parents: tuple[str, ...]
+    files: Mapping[str, File]
+    packages: tuple[str, ...]
+    release: str | None
+    build_only: bool
+    inputs: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All images by name, parents before children."""
+
+    images: dict[str, Image]
+    options: Options
+
+    def select(self, names: Iterable[str]) -> list[str]:
+        """The named images and all they need, parents first; all images when none is named.
+
+        Raises TreeBroken for a name that no image has, with the nearest ones.
+        """
+        wanted = list(names) or list(self.images)
+        found: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            if name not in self.images:
+                raise unknown(name, self.images, where="names")
+            if name not in found:
+                found.add(name)
+                wanted += self.images[name].parents
+        return [name for name in self.images if name in found]
+
+    def below(self, name: str) -> list[str]:
+        """Images that need ``name``, directly or not, in building order."""
+        found = {name}
+        for each in self.images.values():
+            if found & set(each.parents):
+                found.add(each.name)
+        return [each for each in self.images if each in found and each != name]
+
+    def layers_of(self, name: str) -> list[str]:
+        """``name`` and the images whose layers it continues, lowest first."""
+        chain, current = [name], self.images[name].base
+        while current is not None:
+            chain.insert(0, current)
+            current = self.images[current].base
+        return chain
+
+
+def load(folder: Path, options: Options, packages: Mapping[str, Mapping[str, str]] | None = None) -> Tree:
+    """Render and check all images of a folder.
+
+    folder
+        ``images/`` of a checkout.
+    options
+        The operator's choices.
+    packages
+        Versions recorded at the last refresh: image → package → version.
+
+    Raises TreeBroken or TemplateBroken, with file and line.
+    """
+    recorded = packages or {}
+    names = [path.parent.name for path in sorted(folder.glob(f"*/{TEMPLATE}"))]
+    for name in names:
+        if not IMAGE_NAME.fullmatch(name) or name == DISTRO:
+            raise TreeBroken(f"'{name}' cannot be the name of an image", where=str(folder / name))
+    references = {options.reference(name): name for name in (*names, DISTRO)}
+    found = {DISTRO: _distro(options, recorded.get(DISTRO, {}))}
+    for name in names:
+        found[name] = _image(folder, name, options, references, recorded.get(name, {}))
+    ordered = _ordered(found)
+    return Tree(_digested(ordered, references), options)
+
+
+def unknown(name: str, known: Iterable[str], *, where: str) -> TreeBroken:
+    """The error for a name that no image has."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Images are {', '.join(sorted(known))}"
+    return TreeBroken(f"there is no image '{name}'", where=where, hint=hint)
+
+
+def _distro(options: Options, packages: Mapping[str, str]) -> Image:
+    text = digest({"recipe": recipe(options.suite, ("ca-certificates",)), "packages": dict(packages)})
+    return Image(
+        DISTRO, options.reference(DISTRO), "", None, (), {}, ("ca-certificates",), None, True, text, {"recipe": text}
+    )
+
+
+def _image(
+    folder: Path, name: str, options: Options, references: Mapping[str, str], packages: Mapping[str, str]
+) -> Image:
+    where = f"{name}/{TEMPLATE}"
+
+    def reference(other: str) -> str:
+        if other not in references.values():
+            raise unknown(other, references.values(), where=where)
+        return options.reference(other)
+
+    text, notes = render(folder, name, options, reference, digest(dict(packages)) if packages else "0")
+    if findings := lint(text, build_only=notes.build_only):
+        first = findings[0]
+        raise TreeBroken(first.text, where=f"{where} (rendered line {first.line})", hint=first.hint)
+    base, parents = _parents(text, references, where)
+    files = {path: _file(source) for path, source in notes.files.items()} | own_files(folder / name)
+    return Image(
+        name, options.reference(name), text, base, parents, files, tuple(notes.packages),
+        options.release if notes.release_bound else None, notes.build_only,
+    )  # fmt: skip
+
+
+def own_files(folder: Path) -> dict[str, File]:
+    """All files of an image's own folder but its template, by their path in the context."""
+    found = {}
+    for directory, folders, names in os.walk(folder):
+        folders[:] = sorted(each for each in folders if each != "__pycache__")
+        for name in sorted(names):
+            path = Path(directory) / name
+            if name != TEMPLATE and path.suffix != ".pyc":
+                found[path.relative_to(folder).as_posix()] = _file(path)
+    return found
+
+
+def _file(path: Path) -> File:
+    # only the executable bit is the project's; the rest of a mode is a checkout's umask
+    return File(path, 0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def _parents(text: str, references: Mapping[str, str], where: str) -> tuple[str, tuple[str, ...]]:
+    stages: set[str] = set()
+    base, parents = "", []
+    for number, instruction in instructions(text):
+        match = _SOURCE.match(instruction)
+        if not match:
+            continue
+        source = match[1] or match[3]
+        if source not in stages:
+            if source not in references:
+                raise TreeBroken(
+                    f"'{source}' is neither a stage nor an image of this tree",
+                    where=f"{where} (rendered line {number})", hint="Name images as {{ image('name') }}",
+                )  # fmt: skip
+            parents.append(references[source])
+        if match[1]:
+            base = references.get(source, base)
+        if match[2]:
+            stages.add(match[2])
+    if not base:
+        raise TreeBroken("no FROM", where=where)
+    return base, tuple(dict.fromkeys(parents))
+
+
+def _ordered(images: Mapping[str, Image]) -> dict[str, Image]:
+    """Parents first. Raises TreeBroken for a cycle, which it names."""
+    done: dict[str, Image] = {}
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in done:
+            return
+        if name in path:
+            raise TreeBroken(f"images need each other: {' → '.join([*path[path.index(name):], name])}", where="images")
+        path.append(name)
+        for parent in images[name].parents:
+            visit(parent)
+        path.pop()
+        done[name] = images[name]
+
+    for name in images:
+        visit(name)
+    return done
+
+
+def _digested(images: Mapping[str, Image], references: Mapping[str, str]) -> dict[str, Image]:
+    found: dict[str, Image] = {}
+    for image in images.values():
+        if image.name == DISTRO:
+            found[DISTRO] = image
+            continue
+        parts = {
+            "Dockerfile": digest(nameless(image.dockerfile, references)),
+            **{path: digest([oct(file.mode), file.sha256]) for path, file in image.files.items()},
+            **{f"image {parent}": found[parent].inputs for parent in image.parents},
+        }
+        release = image.release or next((found[p].release for p in image.parents if found[p].release), None)
+        values: dict[str, Any] = image.__dict__ | {"inputs": digest(parts), "parts": parts, "release": release}
+        found[image.name] = Image(**values)
+    return found
+
+
+def nameless(text: str, references: Mapping[str, str]) -> str:
+    """A Dockerfile with the operator's names for images replaced by the tree's."""
+    for reference in sorted(references, key=len, reverse=True):
+        text = text.replace(reference, f"@{references[reference]}")
+    return text

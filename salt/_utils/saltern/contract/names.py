@@ -11,6 +11,7 @@ LABEL_CONTAINER = "saltern.container"
 LABEL_SPEC = "saltern.spec"
 LABEL_RESTART = "saltern.restart"
 LABEL_JOB = "saltern.job"
+LABEL_OWN = "saltern.own"  # not of the model: an operator's own, made by openstack_container.running with arguments
 LABEL_IMAGE = "saltern.image"
 LABEL_INPUTS = "saltern.inputs"
 LABEL_RELEASE = "saltern.release"

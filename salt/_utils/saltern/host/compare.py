@@ -55,10 +55,11 @@ def compare(
     mode
         One of `decide.MODES`.
     names
-        Only these containers; None = all, and those of our cloud that the model does not know.
+        Only these containers (one that is here but not in the model is to go); None = all, and those of our cloud
+        that the model does not know.
 
     Returns ``{"containers": {name: {"action", "reasons", "files"}}, "host", "seconds"}``. Raises ImageMissing naming
-    every image that is not here, SalternError for an unknown mode or container.
+    every image that is not here, SalternError for an unknown mode.
     """
     begin = host.clock()
     tasks = plan(host, wanted, mode=mode, names=names)
@@ -70,17 +71,18 @@ def plan(host: Host, wanted: list[Spec], *, mode: str, names: Iterable[str] | No
     """Every container with its decision, in start order; those to be removed last."""
     if mode not in decide.MODES:
         raise SalternError(f"no such mode: {mode}", hint=f"One of {', '.join(decide.MODES)}")
-    chosen = None if names is None else list(names)
-    known = _chosen(host, wanted, chosen, mode)
+    chosen = None if names is None else set(names)
+    known = {spec["name"]: spec for spec in wanted if chosen is None or spec["name"] in chosen}
     listed = [Current.listed(item) for item in host.engine.containers(host.cloud)]
-    images = image_ids(host.engine.images())
+    host.images = host.engine.images()
+    images = image_ids(host.images)
     if mode in ("deploy", "start"):
         _require_images(host, known.values(), images)
     current = {item.name: item for item in listed}
     broken = {*journal.open_names(host.store), *(base(n) for n in current if n != base(n))}
     tasks = [_task(host, spec, current.get(name), images, mode, name in broken) for name, spec in known.items()]
-    if mode == "destroy" or (mode == "deploy" and chosen is None):
-        tasks += _strangers(host, {s["name"] for s in wanted} if chosen is None else set(known), listed, mode, chosen)
+    if mode in ("deploy", "destroy"):
+        tasks += _strangers(host, {spec["name"] for spec in wanted}, listed, mode, chosen)
     return tasks
 
 
@@ -115,18 +117,6 @@ def base(name: str) -> str:
     return name.removesuffix(NEXT).removesuffix(FORMER)
 
 
-def _chosen(host: Host, wanted: list[Spec], names: list[str] | None, mode: str) -> dict[str, Spec]:
-    known = {spec["name"]: spec for spec in wanted}
-    if names is None:
-        return known
-    missing = [name for name in names if name not in known]
-    if missing and mode != "destroy":
-        raise SalternError(
-            f"not in this host's model: {', '.join(missing)}", where=host.name, hint="See salt-run openstack.plan"
-        )
-    return {name: spec for name, spec in known.items() if name in names}
-
-
 def _require_images(host: Host, wanted: Iterable[Spec], images: dict[str, str]) -> None:
     missing = sorted({spec["image"] for spec in wanted if spec["image"] not in images})
     if missing:
@@ -155,23 +145,19 @@ def _task(host: Host, spec: Spec, current: Current | None, images: dict[str, str
     return look(host, spec, body_for(host, spec, image_id), current)
 
 
-def _strangers(host: Host, known: set[str], listed: list[Current], mode: str, names: list[str] | None) -> list[Task]:
-    """What is here and not in the model: containers with our cloud's label, and documents without a container."""
-    # One-shot jobs clean up after themselves; only destroying the cloud takes them too.
-    current = {item.name: item for item in listed if mode == "destroy" or not item.job}
-    there = {base(name) for name in current}
-    found = {*there, *host.store.desired.names()} - known
-    found = found if names is None else found & set(names)
-    return [
-        Task(
-            name,
-            None,
-            None,
-            current.get(name),
-            decide.absent(host.store.desired.get(name), current.get(name), traces=True),
-        )
-        for name in sorted(found)
-    ]
+def _strangers(host: Host, known: set[str], listed: list[Current], mode: str, names: set[str] | None) -> list[Task]:
+    """What is here and not in the model: containers with our cloud's label, and documents without a container.
+
+    One-shot jobs clean up after themselves; only destroying the cloud takes them too. An operator's own containers go
+    only when they are named.
+    """
+    documents = host.store.desired.all()
+    there = {item.name: item for item in listed if mode == "destroy" or not item.job}
+    own = {base(item.name) for item in listed if item.own} | {n for n, d in documents.items() if d["spec"].get("own")}
+    found = {*(base(name) for name in there), *documents} - known
+    found = found - own if names is None else found & names
+    decisions = ((name, decide.absent(documents.get(name), there.get(name), traces=True)) for name in sorted(found))
+    return [Task(name, None, None, there.get(name), decision) for name, decision in decisions]
 
 
 def _readable(found: list[dict[str, Any]], spec: Spec) -> list[dict[str, Any]]:

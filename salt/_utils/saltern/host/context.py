@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from saltern.contract.masking import mask, mask_tree
@@ -27,6 +27,8 @@ class Host:
         Values that must not appear in any text that leaves this host.
     lock_timeout
         Seconds to wait for another holder of a container's lock.
+    images
+        The engine's images as they were last listed, for whoever needs them in the same job.
     """
 
     engine: Engine
@@ -41,6 +43,7 @@ class Host:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
+    images: list[dict[str, Any]] = field(default_factory=list)
 
     def mask(self, text: str) -> str:
         """``text`` without secrets."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from saltern.contract.names import LABEL_CONTAINER, LABEL_JOB, LABEL_SPEC
+from saltern.contract.names import LABEL_CONTAINER, LABEL_JOB, LABEL_OWN, LABEL_SPEC
 from saltern.host import committed
 from saltern.host.committed import RUNNING, STOPPED, Document
 
@@ -33,6 +33,7 @@ class Current:
     image_id: str
     label: str
     job: bool = False
+    own: bool = False
 
     @classmethod
     def listed(cls, item: dict[str, Any]) -> Current:
@@ -43,7 +44,7 @@ class Current:
         state = str(item.get("State"))
         return cls(
             item["Id"], name, state in ("running", "restarting"), state, item["ImageID"],
-            labels.get(LABEL_SPEC, ""), LABEL_JOB in labels or LABEL_CONTAINER not in labels,
+            labels.get(LABEL_SPEC, ""), LABEL_JOB in labels or LABEL_CONTAINER not in labels, LABEL_OWN in labels,
         )  # fmt: skip
 
     @classmethod
@@ -53,7 +54,7 @@ class Current:
         running = bool(state.get("Running")) and not state.get("Paused")
         return cls(
             item["Id"], item["Name"].lstrip("/"), running, str(state.get("Status")), item["Image"],
-            labels.get(LABEL_SPEC, ""), LABEL_JOB in labels or LABEL_CONTAINER not in labels,
+            labels.get(LABEL_SPEC, ""), LABEL_JOB in labels or LABEL_CONTAINER not in labels, LABEL_OWN in labels,
         )  # fmt: skip
 
 

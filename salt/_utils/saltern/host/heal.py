@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltern.contract.errors import LockHeld, SalternError
+from saltern.contract.names import LABEL_SPEC
 from saltern.host import committed, health, journal, swap
 from saltern.host import spec as specs
 from saltern.host.committed import Document
@@ -152,6 +153,6 @@ def _created(host: Host, name: str, document: Document, dry_run: bool) -> Outcom
     made = specs.body(spec, image, target)
     host.engine.create(name, made)
     host.engine.start(name)
-    if made["Labels"][specs.LABEL_SPEC] != document.get("label"):
-        host.store.desired.put(name, {**document, "label": made["Labels"][specs.LABEL_SPEC]})
+    if made["Labels"][LABEL_SPEC] != document.get("label"):
+        host.store.desired.put(name, {**document, "label": made["Labels"][LABEL_SPEC]})
     return Outcome(HEALED, "made again from its committed spec; it had been removed")

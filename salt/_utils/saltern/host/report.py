@@ -22,7 +22,7 @@ def containers(host: Host) -> dict[str, dict[str, Any]]:
 def status(host: Host) -> dict[str, Any]:
     """As :func:`containers`, with what was committed, whether it is healthy now, and the host's memory and disk."""
     there, documents = _inspected(host), host.store.desired.all()
-    backoff = host.store.health.get("backoff") or {}
+    backoff = (host.store.health.get("backoff") or {}).get("containers") or {}
     rows = {}
     for name in sorted({*there, *documents}):
         document = documents.get(name)
@@ -62,7 +62,7 @@ def disk(path: Path) -> dict[str, Any]:
 
 
 _ABSENT: dict[str, Any] = {
-    "state": "absent", "health": None, "image": None, "spec": None, "restarts": 0, "started": None, "service": None,
+    "state": "missing", "health": None, "image": None, "spec": None, "restarts": 0, "started": None, "service": None,
 }  # fmt: skip
 
 

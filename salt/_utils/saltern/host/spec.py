@@ -17,6 +17,7 @@ from saltern.contract.names import (
     LABEL_CLOUD,
     LABEL_CONTAINER,
     LABEL_JOB,
+    LABEL_OWN,
     LABEL_RESTART,
     LABEL_SERVICE,
     LABEL_SPEC,
@@ -85,6 +86,8 @@ def _labels(spec: Spec, job: str | None) -> dict[str, str]:
         LABEL_CONTAINER: spec["name"],
         LABEL_RESTART: "none" if job else spec.get("restart", "engine"),
     }
+    if spec.get("own"):
+        labels[LABEL_OWN] = "true"
     return {**labels, LABEL_JOB: job} if job else labels
 
 

@@ -1,8 +1,8 @@
 """Run a due job: a one-shot container on the toolbox host, under a lease, until its success is recorded.
 
 At least once: a job killed between its end and its record runs again, so every job must bear that. What a killed run
-left is looked at first. A container that still works on the same job is waited for, not killed: half a schema
-migration is worse than a slow one. Any other leftover is removed.
+left is looked at first. A container that still works is waited for, not killed: half a schema migration is worse than
+a slow one. Its success counts when it did this very job (same image, same files), else ours follows.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def run(host: Host, batch: dict[str, Any], order: Order) -> dict[str, Any]:
     image = _image(order)
     with ContainerLock(host.store.locks, wanted["name"], f"job {order.name}", timeout=host.lock_timeout):
         body = spec.body(wanted, image, files.directory(host.store.config, wanted), job=order.job["name"])
-        working = _leftover(host, wanted["name"], body)
+        working = _leftover(host, order, body)
         answer = _ask(host, batch, order, "job_begin")
         if answer["begin"] == "held":
             raise JobFailed(
@@ -92,16 +92,19 @@ def _image(order: Order) -> str:
     return order.image_id
 
 
-def _leftover(host: Host, name: str, body: dict[str, Any]) -> bool:
-    """Whether a container of a killed run still does this very job; any other one is removed."""
+def _leftover(host: Host, order: Order, body: dict[str, Any]) -> bool:
+    """Whether a container of a killed run still does this very job; any other one is removed once it has ended."""
+    name = order.job["spec"]["name"]
     found = host.engine.inspect(name)
     if found is None:
         return False
     labels = (found.get("Config") or {}).get("Labels") or {}
     if LABEL_JOB not in labels:
         raise JobFailed("a container of this name is there and is no job", where=name, hint="Remove or rename it")
-    if found["State"]["Running"] and labels.get(LABEL_SPEC) == body["Labels"][LABEL_SPEC]:
-        return True
+    if found["State"]["Running"]:
+        if labels.get(LABEL_SPEC) == body["Labels"][LABEL_SPEC]:
+            return True
+        host.engine.wait(name, float(order.job["timeout"]))
     host.engine.remove(name, force=True)
     return False
 

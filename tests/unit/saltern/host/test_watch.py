@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-from saltern.host.healing import Hold, Rules
+import itertools
 
+import pytest
+
+from saltern.host.healing import Hold, Rules
 from unit.saltern.host.watch_fakes import Bench, committed
 
 LIVE = {"liveness": {"http": "http://127.0.0.1:1/", "interval": 5, "timeout": 1, "failures": 3}}
@@ -173,7 +175,7 @@ def test_crashloop_after_five_heals_with_growing_gaps(bench: Bench) -> None:
         bench.heal("db")
         bench.pass_time(0.05)
     assert len(heals) == 5
-    gaps = [b - a for a, b in zip(heals, heals[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(heals)]
     assert [round(g) for g in gaps] == [1, 2, 4, 8]
     assert bench.kinds().count("crashloop") == 1 and bench.kinds()[-1] == "crashloop"
     assert bench.watch.snapshot()["containers"]["db"]["crashloop"]

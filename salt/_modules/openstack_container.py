@@ -141,7 +141,7 @@ def remove(name, volumes=False, test=False):
     return _with_host(lambda host: _one(host, [], name, "destroy", test, bool(volumes)))
 
 
-def heal(name, order=None, event=None, dry_run=False):
+def heal(name, order=None, event=None, dry_run=False, started=None):
     """
     Heal one container from what is committed on this host, if it needs that and nothing speaks against it.
 
@@ -157,6 +157,9 @@ def heal(name, order=None, event=None, dry_run=False):
     dry_run : False
         Only say what would be done.
 
+    started : None
+        When the process that was found unhealthy had started, as Docker writes it: it gets no more time to start.
+
     Returns ``{"result": "healed|nothing|held|refused|failed", "why", "seconds", "order", "event"}``.
 
     CLI Example:
@@ -165,11 +168,13 @@ def heal(name, order=None, event=None, dry_run=False):
 
         salt ctl1 openstack_container.heal keystone
     """
-    outcome = _with_host(lambda host: healing.heal(host, name, dry_run=bool(dry_run)))
+    outcome = _with_host(
+        lambda host: healing.heal(host, name, dry_run=bool(dry_run), ordered=bool(order), started=started)
+    )
     return {**outcome, "order": order, "event": event}
 
 
-def hold(name, until, why=""):
+def hold(name, until, why="", order=None):
     """
     Do not heal a container before a time.
 
@@ -182,6 +187,9 @@ def hold(name, until, why=""):
     why :
         A sentence for whoever asks.
 
+    order : None
+        Id of the master's order; its order to heal overrides such a hold, an operator's it does not.
+
     Returns ``{"until", "why", "held"}``. Raises CommandExecutionError when it cannot be written down.
 
     CLI Example:
@@ -190,7 +198,7 @@ def hold(name, until, why=""):
 
         salt ctl1 openstack_container.hold keystone 1795000000 why='maintenance of the database'
     """
-    return _with_host(lambda host: healing.hold(host, name, float(until), str(why)))
+    return _with_host(lambda host: healing.hold(host, name, float(until), str(why), order))
 
 
 def heal_reset(name):

@@ -30,18 +30,31 @@ class Outcome:
     why: str
 
 
-def heal(host: Host, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Request:
+    """``dry_run``: only say what would be done. ``ordered``: the master asks, so its own holds do not count.
+    ``started``: when the process that was found unhealthy had started, as Docker writes it; that one gets no time to
+    start, as it has had it."""
+
+    dry_run: bool = False
+    ordered: bool = False
+    started: str | None = None
+
+
+def heal(
+    host: Host, name: str, *, dry_run: bool = False, ordered: bool = False, started: str | None = None
+) -> dict[str, Any]:
     """Bring a container back, if it needs that and nothing speaks against it.
 
     name
         Container.
-    dry_run
-        Say what would be done.
+    dry_run, ordered, started
+        See `Request`.
 
     Returns ``{"result", "why", "seconds"}``; never raises for what the engine or the host refuses.
     """
     begin = host.clock()
-    outcome = _guarded(host, name, dry_run)
+    outcome = _guarded(host, name, Request(dry_run, ordered, started))
     return {
         "result": outcome.result,
         "why": host.mask(outcome.why),
@@ -49,30 +62,34 @@ def heal(host: Host, name: str, *, dry_run: bool = False) -> dict[str, Any]:
     }
 
 
-def hold(host: Host, name: str, until: float, why: str) -> dict[str, Any]:
-    """Do not heal a container before ``until`` (epoch seconds); a time that is past lifts the hold."""
+def hold(host: Host, name: str, until: float, why: str, order: str | None = None) -> dict[str, Any]:
+    """Do not heal a container before ``until`` (epoch seconds); a time that is past lifts the hold.
+
+    order
+        Id of the master's order: a later order to heal overrides such a hold, but never an operator's.
+    """
     if until <= host.now():
         host.store.holds.drop(name)
         return {"until": until, "why": why, "held": False}
-    host.store.holds.put(name, {"until": until, "why": why})
+    host.store.holds.put(name, {"until": until, "why": why, "order": order})
     return {"until": until, "why": why, "held": True}
 
 
-def _guarded(host: Host, name: str, dry_run: bool) -> Outcome:
+def _guarded(host: Host, name: str, request: Request) -> Outcome:
     try:
         document = host.store.desired.get(name)
-        refusal = _refusal(host, name, document)
+        refusal = _refusal(host, name, document, request)
         if refusal is not None:
             return refusal
         with ContainerLock(host.store.locks, name, "heal", timeout=LOCK_TIMEOUT):
-            return _locked(host, name, dry_run)
+            return _locked(host, name, request)
     except LockHeld as error:
         return Outcome(HELD, error.message)
     except (SalternError, OSError) as error:
         return Outcome(FAILED, str(error))
 
 
-def _refusal(host: Host, name: str, document: Document | None) -> Outcome | None:
+def _refusal(host: Host, name: str, document: Document | None, request: Request) -> Outcome | None:
     """What speaks against healing, without asking the engine."""
     if document is None:
         return Outcome(REFUSED, "nothing is committed for it on this host")
@@ -81,57 +98,61 @@ def _refusal(host: Host, name: str, document: Document | None) -> Outcome | None
     if document["spec"].get("restart") == "none":
         return Outcome(REFUSED, "its service says restart: none; it is only reported")
     held = host.store.holds.get(name)
-    if held is not None and float(held.get("until") or 0) > host.now():
+    overridden = request.ordered and held is not None and held.get("order")
+    if held is not None and not overridden and float(held.get("until") or 0) > host.now():
         return Outcome(HELD, str(held.get("why") or "on hold"))
     return None
 
 
-def _locked(host: Host, name: str, dry_run: bool) -> Outcome:
+def _locked(host: Host, name: str, request: Request) -> Outcome:
     # The document again: a run may have stopped, removed or replaced the container while we waited for the lock.
     document = host.store.desired.get(name)
     if document is None or document.get("state") == committed.STOPPED:
         return Outcome(NOTHING, "its stop is planned")
     if journal.open_swap(host.store, name) is not None:
-        if dry_run:
+        if request.dry_run:
             return Outcome(HEALED, "would finish or take back an interrupted swap")
         said = swap.resume(host, name)
         document = host.store.desired.get(name) or document
-        return _one(host, name, document, dry_run, said)
-    return _one(host, name, document, dry_run, "")
+        return _one(host, name, document, request, said)
+    return _one(host, name, document, request, "")
 
 
-def _one(host: Host, name: str, document: Document, dry_run: bool, said: str) -> Outcome:
+def _one(host: Host, name: str, document: Document, request: Request, said: str) -> Outcome:
     inspected = host.engine.inspect(name)
     if inspected is None:
-        return _created(host, name, document, dry_run)
+        return _created(host, name, document, request.dry_run)
     state = inspected["State"]
     if state.get("Paused"):
         return Outcome(REFUSED, "it is paused by somebody; docker unpause lets it go on")
     if state.get("Running"):
-        return _running(host, name, document, inspected, dry_run, said)
+        return _running(host, name, document, inspected, request, said)
     why = f"started again; it had ended with exit code {state.get('ExitCode')}"
     if state.get("Status") in ("dead", "removing"):
         why = f"made again; it was {state['Status']}"
-    if dry_run:
+    if request.dry_run:
         return Outcome(HEALED, f"would be {why}")
     if state.get("Status") in ("dead", "removing"):
         host.engine.remove(inspected["Id"], force=True)
-        return _created(host, name, document, dry_run)
+        return _created(host, name, document, request.dry_run)
     host.engine.start(inspected["Id"])
     return Outcome(HEALED, why)
 
 
-def _running(host: Host, name: str, document: Document, inspected: dict[str, Any], dry_run: bool, said: str) -> Outcome:
+def _running(
+    host: Host, name: str, document: Document, inspected: dict[str, Any], request: Request, said: str
+) -> Outcome:
     spec = document["spec"]
     state = health.healthy(inspected, spec, host.probe, live=True)
     if state.ok:
         return Outcome(HEALED, said) if said else Outcome(NOTHING, "it is running and healthy")
-    age = health.seconds_since(inspected["State"].get("StartedAt"), host.now())
+    since = inspected["State"].get("StartedAt")
+    age = None if request.started == since else health.seconds_since(since, host.now())
     if age is not None and 0 <= age < float(spec.get("start_timeout") or START_TIMEOUT):
         # A start that somebody else has just made must get its time.
         return Outcome(HEALED, said) if said else Outcome(NOTHING, f"it is starting since {age:.0f} s")
     why = f"restarted; {state.why}" + (f" ({state.probe})" if state.probe else "")
-    if dry_run:
+    if request.dry_run:
         return Outcome(HEALED, f"would be {why}")
     host.engine.restart(inspected["Id"], int(spec.get("stop_timeout") or STOP_TIMEOUT))
     return Outcome(HEALED, why)

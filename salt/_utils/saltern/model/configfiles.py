@@ -25,6 +25,7 @@ CACHE_LIMIT = 4096
 class Layer:
     """One place in the pillar that overrides keys of a file."""
 
+    rank: int  # the higher one wins
     path: Path  # of the file's mapping in the operator's tree
     values: Mapping[str, Mapping[str, Any]]
 
@@ -45,13 +46,13 @@ def layers(cloud: Cloud, service: str, container: str, instance: str, host: Host
     if instance != container:
         places.append((("openstack", "config", "containers", instance), config["containers"].get(instance)))
     places.append((("openstack", "hosts", host.id, "config"), host.config))
-    for path, files in places:
+    for rank, (path, files) in enumerate(places, 1):
         values = (files or {}).get(file)
         if values:
-            yield Layer((*path, file), values)
+            yield Layer(rank, (*path, file), values)
 
 
-Setting = tuple[str, str, str]  # value (masked), who, where
+Setting = tuple[int, str, str, str]  # rank (weakest first), value (masked), who, where
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Origins:
                             "where": where,
                             "hosts": None if len(hosts) == members.get(container) else hosts,
                         }
-                        for (v, who, where), hosts in settings.items()
+                        for (_, v, who, where), hosts in sorted(settings.items(), key=lambda item: item[0][0])
                     ]
                     for key, settings in keys.items()
                 }
@@ -144,13 +145,15 @@ class ConfigFiles:
         for section, keys in base.items():
             for key, values in keys.items():
                 shown = _masked(section, key, values, scope.used)
-                self.origins.note(name, instance, f"{section}.{key}", (shown, "template", where), host.id)
+                self.origins.note(name, instance, f"{section}.{key}", (0, shown, "template", where), host.id)
         for layer in overrides:
             for section, settings in layer.values.items():
                 for key, value in settings.items():
                     place = self.cloud.sources.locate((*layer.path, section, key))
                     shown = "(removed)" if value is None else _masked(section, key, ini.values_of(value), scope.used)
-                    self.origins.note(name, instance, f"{section}.{key}", (shown, layer.who, str(place)), host.id)
+                    self.origins.note(
+                        name, instance, f"{section}.{key}", (layer.rank, shown, layer.who, str(place)), host.id
+                    )
 
 
 def _masked(section: str, key: str, values: list[str | None], used: set[str]) -> str:

@@ -86,7 +86,8 @@ def values_of(value: Any) -> list[str | None]:
 
 
 def _text(value: Any) -> str:
-    return str(value)
+    # a blank line would end the value, and what follows it could be a key or a section of its own
+    return "\n".join(line.strip() for line in str(value).splitlines() if line.strip())
 
 
 def merge(ini: Ini, override: Mapping[str, Mapping[str, Any]]) -> Ini:

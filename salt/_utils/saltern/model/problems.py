@@ -12,7 +12,7 @@ from saltern.contract.masking import MASK
 from saltern.model.sources import Path, Sources, text_of
 
 SENSITIVE = re.compile(
-    r"(pass(word|wd)?|secret|token|fernet|credential|private|api_?key|_key$|^key$|connection|transport_url)", re.I
+    r"passw(or)?d|secret|fernet|private|transport_url|(^|[_./-])(pass|token|keys?|connection|auth|credentials?)$", re.I
 )
 LONGEST = 60
 

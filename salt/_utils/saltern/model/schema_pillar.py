@@ -22,7 +22,9 @@ from saltern.model.schema_parts import (
 )
 
 _FILE = "^[^\\0]+$"
-INI: Schema = named(_FILE, named("^[^\\]\\n]+$", named("^[^=\\n]+$", INI_VALUE, "a key"), "a section"), "a file")
+_SECTION = r"^[^\]\r\n]+$"
+_KEY = r"^[^=\s\[#;!][^=\r\n]*$"  # nothing that a reader of the file could take for a section or a comment
+INI: Schema = named(_FILE, named(_SECTION, named(_KEY, INI_VALUE, "a key"), "a section"), "a file")
 
 HOST = mapping(
     {

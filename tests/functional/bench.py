@@ -1,0 +1,113 @@
+"""A small cloud of real containers on this machine's engine, without Salt: specs as a host gets them, names of our own.
+
+Everything listens on an address of the loopback network that nobody else uses, so it stands beside other clouds.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saltern.host import files, jobs, probes, spec, toolbox
+from saltern.host.context import Host
+from saltern.host.engine import Engine, image_ids
+from saltern.host.store import Store
+
+from unit.services import cloud
+
+PREFIX = "c2test_"
+
+
+class Prefixed(Engine):
+    """The engine, but every container has our prefix, which the library does not see."""
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        return super().inspect(PREFIX + name)
+
+    def create(self, name: str, body: dict[str, Any]) -> str:
+        return super().create(PREFIX + name, body)
+
+    def start(self, name: str) -> None:
+        super().start(PREFIX + name)
+
+    def stop(self, name: str, timeout: int = 10) -> None:
+        super().stop(PREFIX + name, timeout)
+
+    def kill(self, name: str, signal: str = "KILL") -> None:
+        super().kill(PREFIX + name, signal)
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        super().remove(PREFIX + name, force=force)
+
+    def wait(self, name: str, timeout: float) -> int | None:
+        return super().wait(PREFIX + name, timeout)
+
+    def logs(self, name: str, lines: int = 20) -> list[str]:
+        return super().logs(PREFIX + name, lines)
+
+    def exec(self, name: str, argv: list[str], **options: Any) -> tuple[int, bytes, bytes]:
+        return super().exec(PREFIX + name, argv, **options)
+
+
+class Bench:
+    """One host's slice of a compiled cloud, and the containers made from it."""
+
+    def __init__(self, root: Path, address: str, namespace: str = "saltern", **openstack: Any) -> None:
+        self.address = address
+        hosts = {"bench": {"address": address, "roles": cloud.ALL}}
+        made = cloud.compiled(hosts, cloud="c2test", images={"namespace": namespace}, **openstack)
+        self.part = made.slices["bench"]
+        self.engine = Prefixed()
+        self.images = image_ids(self.engine.images())
+        self.host = Host(self.engine, Store(root), "bench", "c2test", secrets=tuple(self.part["secrets"]))
+        self._made: list[str] = []
+
+    def lacking(self, *names: str) -> list[str]:
+        """Images of these containers that are not on this machine."""
+        return [self.spec(name)["image"] for name in names if self.spec(name)["image"] not in self.images]
+
+    def spec(self, name: str) -> dict[str, Any]:
+        (found,) = [entry for entry in self.part["containers"] if entry["name"] == name]
+        return dict(found)
+
+    def start(self, name: str, *, wait: bool = True, **changes: Any) -> None:
+        """Make and start a container; with ``wait`` until it is ready."""
+        wanted = {**self.spec(name), **changes}
+        for mount in wanted["mounts"]:
+            mount["source"] = PREFIX + mount["source"].removeprefix(PREFIX)
+        folder = files.write(self.host.store.config, wanted)
+        self._made.append(name)
+        self.engine.create(name, spec.body(wanted, self.images[wanted["image"]], folder))
+        self.engine.start(name)
+        if wait:
+            self.ready(wanted)
+
+    def ready(self, wanted: Mapping[str, Any]) -> None:
+        """Wait until a container is healthy; its log is the failure's text."""
+        name, probe = wanted["name"], wanted["readiness"] or wanted["liveness"]
+        until = time.monotonic() + wanted["start_timeout"]
+        while True:
+            found = self.engine.inspect(name)
+            assert found and found["State"]["Running"], "\n".join(self.engine.logs(name, 40))
+            if not probe or probes.probe(probe).ok:
+                return
+            assert time.monotonic() < until, "\n".join(self.engine.logs(name, 40))
+            time.sleep(0.1)
+
+    def again(self, name: str) -> None:
+        """Start a container that has ended."""
+        self.engine.start(name)
+        self.ready(self.spec(name))
+
+    def close(self) -> None:
+        """Remove what was made: containers, jobs, volumes."""
+        for name in [*self._made, *(job["spec"]["name"] for job in self.part["jobs"])]:
+            self.engine.remove(name, force=True)
+        for entry in self.part["containers"]:
+            for mount in entry["mounts"]:
+                if mount["type"] == "volume":
+                    self.engine.remove_volume(PREFIX + mount["source"].removeprefix(PREFIX))
+        self.engine.close()
+
+
+__all__ = ["PREFIX", "Bench", "jobs", "toolbox"]

@@ -37,6 +37,11 @@ def heal_tag(host: str, container: str) -> str:
     return f"{HEAL}/{host}/{container}/decided"
 
 
+def heal_verb_tag(verb: str) -> str:
+    """What an operator said about healing: ``pause``, ``resume`` or ``reset``."""
+    return f"{HEAL}/verb/{verb}"
+
+
 def run_tag(run: str, what: str) -> str:
     """``what`` is begin, end, step/start or step/end."""
     return f"{RUN}/{run}/{what}"

@@ -52,8 +52,8 @@ class Hands(Protocol):
     def fire(self, kind: str, name: str | None, data: dict[str, Any]) -> None:
         """Send an event to the master, now or when it is back."""
 
-    def heal(self, name: str, event: str) -> None:
-        """Begin to heal a container; the end comes back as an input."""
+    def heal(self, name: str, event: str, started: str | None) -> None:
+        """Begin to heal a container; ``started`` says which process was found unhealthy. The end is an input."""
 
     def probe(self, name: str, generation: int, probing: Probing) -> None:
         """Begin a probe; the answer comes back as an input."""
@@ -142,7 +142,7 @@ class Outages:
             failure.left = True
         else:
             failure.healing = True
-            self.hands.heal(track.name, failure.event)
+            self.hands.heal(track.name, failure.event, _suspect(track, failure))
 
     def healed(self, track: Track, result: Mapping[str, Any], now: float) -> str:
         """A heal of our own has ended; returns its outcome."""
@@ -229,6 +229,17 @@ def _evidence(track: Track, failure: Failure, text: str) -> dict[str, Any]:
     }
     if track.signal:
         evidence["signal"] = track.signal
+    suspect = _suspect(track, failure)
+    if suspect:
+        evidence["started"] = suspect
+    liveness = track.probes.get("liveness")
+    if not text and failure.reason == healing.UNHEALTHY and liveness is not None and liveness.fails:
+        text = liveness.text
     if text:
         evidence["probe"] = text
     return evidence
+
+
+def _suspect(track: Track, failure: Failure) -> str | None:
+    """Which process was found unhealthy: the one that runs, unless it is only slow to start."""
+    return track.started if failure.reason == healing.UNHEALTHY else None

@@ -280,7 +280,7 @@ class Watch:
             probing.first_failed = now
         probing.fails += 1
         if not track.alive:
-            self.outages.failed(track, healing.UNHEALTHY, now, probing.text)
+            self._look(track, now)  # it may have ended meanwhile; if not, its start says which process is meant
         elif probing.kind == "readiness" and probing.exhausted and track.healthy:
             track.healthy = False
             self._changed(now)

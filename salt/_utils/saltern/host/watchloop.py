@@ -38,7 +38,7 @@ CURSOR_EVERY = 1.0
 STREAM_RETRY_FIRST, STREAM_RETRY_LONGEST = 0.2, 5.0
 MENDED_MOST = 256 * 1024
 
-Heal = Callable[[str], Mapping[str, Any]]
+Heal = Callable[[str, str | None], Mapping[str, Any]]
 
 
 class Loop:
@@ -49,7 +49,8 @@ class Loop:
     connect
         Makes a client of the engine; each thread has its own.
     heal
-        Heals one container under its lock and says how it went (docs/interfaces.md, section 5).
+        Heals one container under its lock and says how it went (docs/interfaces.md, section 5). Its second argument is
+        the start of the process that was found unhealthy, if that is the case.
     fire
         Sends an event to the master.
     connected
@@ -144,9 +145,9 @@ class Loop:
             _append(self.store.health.directory / "mended.jsonl", payload)
         self.courier.send(tag, payload, now)
 
-    def heal(self, name: str, event: str) -> None:
+    def heal(self, name: str, event: str, started: str | None) -> None:
         """Heal in a thread of its own; the outcome comes back through the queue."""
-        self._healers.submit(self._do_heal, name)
+        self._healers.submit(self._do_heal, name, started)
 
     def probe(self, name: str, generation: int, probing: Probing) -> None:
         """Probe in a thread of its own; the answer comes back through the queue."""
@@ -155,13 +156,13 @@ class Loop:
     def remember(self, backoffs: Mapping[str, Backoff]) -> None:
         """Write the back-offs down."""
         document = {name: backoff.as_dict() for name, backoff in backoffs.items()}
-        self.store.health.put("backoff", {"containers": document})
+        self.store.health.put("backoff", document)
 
     # threads
 
-    def _do_heal(self, name: str) -> None:
+    def _do_heal(self, name: str, started: str | None) -> None:
         try:
-            result = dict(self._heal(name))
+            result = dict(self._heal(name, started))
         except SalternError as error:
             result = {"result": "failed", "why": str(error)}
         except Exception as error:
@@ -222,7 +223,7 @@ def _cursor(store: Store, boot_id: str) -> float:
 
 def _remembered(store: Store) -> dict[str, Backoff]:
     try:
-        known = (store.health.get("backoff") or {}).get("containers") or {}
+        known = store.health.get("backoff") or {}
         return {str(name): backoff_from(data) for name, data in known.items()}
     except (SalternError, AttributeError, TypeError) as error:
         log.warning("The back-offs of the former health engine cannot be read and are forgotten: %s", error)

@@ -89,8 +89,13 @@ class Recoverer:
         outcome = {key: answer.get(key) for key in ("result", "why", "seconds")}
         about = {"host": order.host, "container": order.container, "order": order.id}
         if order.function == "heal":
-            self._write("result", now, **about, **outcome)
+            event = order.kwargs.get("event")
+            self._write("result", now, **about, event=event, **outcome)
             self.leases.release(f"{order.host}/{order.container}", order.id)
+            cloud = str(self.plan().get("cloud") or "")
+            said = {"host": order.host, "container": order.container, "event": event, "by": f"order {order.id}"}
+            tag = events.health_tag(order.host, order.container, "healed")
+            self._fire(tag, events.stamped(cloud, now, **said, **outcome))
 
     def run_ended(self, now: float) -> None:
         """A run has ended: what waited for it is looked at again."""

@@ -84,7 +84,7 @@ class FakeHands:
     def fire(self, kind: str, name: str | None, data: dict[str, Any]) -> None:
         self.fired.append((kind, name, data))
 
-    def heal(self, name: str, event: str) -> None:
+    def heal(self, name: str, event: str, started: str | None) -> None:
         self.heals.append((name, event))
 
     def probe(self, name: str, generation: int, probing: Any) -> None:

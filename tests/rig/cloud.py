@@ -47,6 +47,7 @@ class SaltCloud:
         self.events = Recorder()
         self.deploys: dict[str, DockerProxy] = {}
         self.heals: dict[str, DockerProxy] = {}
+        self.notes: dict[str, Any] = {}  # what one test leaves for another (seconds of the first deploy)
         self._master: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> SaltCloud:
@@ -84,15 +85,32 @@ class SaltCloud:
         (self.pillar / name).write_text(text, encoding="utf-8")
         return self.pillar / name
 
-    def start(self, images: Sequence[str] = ()) -> None:
-        """Boot the hosts with ``images``, start all of Salt, give the minions our modules and engine."""
+    def start(self, images: Sequence[str] | None = None) -> None:
+        """Start all of Salt and boot the hosts with ``images``, by default all that the model needs."""
         for host in self.rig.hosts:
             self._prepare(host)
         self.start_master()
         mark = self.events.mark()
-        self.rig.boot(images)
+        self.rig.boot(self.plan()["images"] if images is None else images)
         self._await_minions(mark)
         self.sync()
+
+    def compile(self) -> dict[str, Any]:
+        """What ``openstack_plan.compile`` makes of the operator's tree."""
+        done = self.run("salt.cmd", "openstack_plan.compile", "--out=json")
+        return dict(json.loads(done.stdout))
+
+    def plan(self) -> dict[str, Any]:
+        """The plan of the operator's tree. Raises RigError for a model with errors."""
+        made = self.compile()
+        if made["errors"]:
+            raise RigError(f"the model has errors: {json.dumps(made['errors'])}")
+        return dict(made["plan"])
+
+    def secrets(self) -> dict[str, Any]:
+        """What ``openstack.secrets_generate`` wrote."""
+        tree = yaml.safe_load((self.pillar / "secrets.sls").read_text(encoding="utf-8"))
+        return dict(tree["openstack"]["secrets"])
 
     def sync(self) -> None:
         """Give the minions the tree's modules and restart them: engines are read when a minion starts."""
@@ -230,6 +248,49 @@ class SaltCloud:
     def clear_calls(self) -> None:
         for proxy in (*self.deploys.values(), *self.heals.values()):
             proxy.clear()
+
+    # what happened
+
+    def last_run(self) -> dict[str, Any]:
+        """The newest run's own record, with its ``journal`` lines."""
+        newest = max((self.state / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        record = json.loads((newest / "run.json").read_text(encoding="utf-8"))
+        lines = (newest / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+        return {**record, "id": newest.name, "journal": [json.loads(line) for line in lines]}
+
+    def changes(self) -> dict[str, dict[str, str]]:
+        """Host → container → action, of everything the newest run did to containers."""
+        found: dict[str, dict[str, str]] = {}
+        for line in self.last_run()["journal"]:
+            if line["event"] == "step_end":
+                for host, changed in (line.get("detail") or {}).items():
+                    actions = _actions(changed)
+                    if actions:
+                        found.setdefault(host, {}).update(actions)
+        return found
+
+    def containers(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """Host → container → (id, when started), of all running containers."""
+        found = {}
+        for host in self.rig.hosts:
+            api = host.engine().api
+            found[host.name] = {
+                item["Names"][0].lstrip("/"): (item["Id"], api.inspect_container(item["Id"])["State"]["StartedAt"])
+                for item in api.containers()
+            }
+        return found
+
+
+def _actions(tree: Any) -> dict[str, str]:
+    """Containers and their actions, wherever in a tree of changes they are."""
+    found: dict[str, str] = {}
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if isinstance(value, dict) and isinstance(value.get("action"), str):
+                found[key] = value["action"]
+            else:
+                found |= _actions(value)
+    return found
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from saltern.host import committed, decide, files, health, journal, reload, swap
 from saltern.host.compare import Task, body_for, look
 from saltern.host.context import Host
 from saltern.host.decide import Current, Decision
-from saltern.host.engine import Conflict, NotThere, image_ids
+from saltern.host.engine import NotThere, image_ids, require_ours
 from saltern.host.spec import STOP_TIMEOUT, Body, Spec
 
 Result = dict[str, Any]
@@ -44,12 +44,7 @@ def create(host: Host, task: Task) -> Result:
     """A container that is not there."""
     spec, made = _wanted(task)
     files.write(host.store.config, spec, host.secrets)
-    try:
-        host.engine.create(spec["name"], made)
-    except Conflict as error:
-        raise Conflict(
-            "a container of this name exists that is not this cloud's", where=spec["name"], hint="Remove or rename it"
-        ) from error
+    host.engine.create(spec["name"], made)
     host.engine.start(spec["name"])
     _proved(host, spec, made)
     return {}
@@ -153,6 +148,7 @@ _ACTIONS = {"create": create, "replace": replace, "start": start, "reload": relo
 def _again(host: Host, task: Task, mode: str) -> Task:
     """The task as it looks now: somebody (healing, a person) may have acted since the host was listed."""
     inspected = host.engine.inspect(task.name)
+    require_ours(inspected, host.cloud)
     current = Current.inspected(inspected) if inspected else None
     document = host.store.desired.get(task.name)
     if mode == "stop":

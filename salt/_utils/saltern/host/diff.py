@@ -13,14 +13,14 @@ from saltern.contract.names import LABEL_SPEC
 
 Difference = dict[str, Any]
 
-# Body key (below HostConfig) → what the engine may show for "not set".
-_UNSET: dict[str, tuple[Any, ...]] = {
-    "PidMode": ("", None),
-    "IpcMode": ("", None, "private", "shareable"),
-    "Memory": (0, None),
-    "NanoCpus": (0, None),
-    "PidsLimit": (0, -1, None),
-    "Privileged": (False, None),
+# Key below HostConfig → its name in the spec, and what the engine may show for "not set".
+_UNSET: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "PidMode": ("pid_host", ("", None)),
+    "IpcMode": ("ipc_host", ("", None, "private", "shareable")),
+    "Memory": ("limits memory", (0, None)),
+    "NanoCpus": ("limits cpus", (0, None)),
+    "PidsLimit": ("limits pids", (0, -1, None)),
+    "Privileged": ("privileged", (False, None)),
 }
 
 
@@ -57,15 +57,15 @@ def differences(
     compare("init", bool(host.get("Init")), wanted["Init"])
     compare("capabilities dropped", _capabilities(host.get("CapDrop")), wanted["CapDrop"])
     compare("capabilities", _capabilities(host.get("CapAdd")), wanted["CapAdd"])
-    compare("security", sorted(host.get("SecurityOpt") or []), wanted["SecurityOpt"])
+    compare("security", _security(host, wanted), wanted["SecurityOpt"])
     compare("devices", _devices(host.get("Devices")), _devices(wanted["Devices"]))
     compare("writable", host.get("Tmpfs") or {}, wanted["Tmpfs"])
     compare("mounts", _mounts(host), _mounts(wanted))
     compare("restart", (host.get("RestartPolicy") or {}).get("Name") or "no", wanted["RestartPolicy"]["Name"])
     compare("limits nofile", _ulimits(host.get("Ulimits")), _ulimits(wanted.get("Ulimits")))
-    for key, unset in _UNSET.items():
+    for key, (field, unset) in _UNSET.items():
         current, desired = host.get(key), wanted.get(key)
-        compare(key, None if current in unset else current, None if desired in unset else desired)
+        compare(field, None if current in unset else current, None if desired in unset else desired)
     return found
 
 
@@ -106,6 +106,14 @@ def _healthcheck(check: dict[str, Any] | None) -> dict[str, Any]:
 
 def _capabilities(names: list[str] | None) -> list[str]:
     return sorted(name.upper().removeprefix("CAP_") for name in names or [])
+
+
+def _security(host: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    found = sorted(host.get("SecurityOpt") or [])
+    if "host" in (host.get("PidMode"), host.get("IpcMode")) and "label=disable" not in wanted["SecurityOpt"]:
+        # The engine adds it by itself to containers that share these namespaces.
+        found = [option for option in found if option != "label=disable"]
+    return found
 
 
 def _devices(devices: list[dict[str, str]] | None) -> list[tuple[str, str, str]]:

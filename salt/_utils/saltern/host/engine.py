@@ -253,6 +253,20 @@ class Engine:
         )
 
 
+def require_ours(inspected: dict[str, Any] | None, cloud: str) -> None:
+    """Raises Conflict when a container of that name exists that is not this cloud's: it must not be touched."""
+    if inspected is None:
+        return
+    found = ((inspected.get("Config") or {}).get("Labels") or {}).get(LABEL_CLOUD)
+    if found != cloud:
+        whose = f"cloud {found}" if found else "somebody else"
+        raise Conflict(
+            f"a container of this name exists and belongs to {whose}, not to cloud {cloud}",
+            where=str(inspected.get("Name", "")).lstrip("/"),
+            hint="Remove or rename it",
+        )
+
+
 def image_ids(images: list[dict[str, Any]]) -> dict[str, str]:
     """Reference (``name:tag`` and ``name@digest``) to image id, from what :meth:`Engine.images` returned."""
     found: dict[str, str] = {}

@@ -15,6 +15,7 @@ from saltern.host import committed, health, journal, swap
 from saltern.host import spec as specs
 from saltern.host.committed import Document
 from saltern.host.context import Host
+from saltern.host.engine import require_ours
 from saltern.host.lock import ContainerLock
 from saltern.host.spec import START_TIMEOUT, STOP_TIMEOUT
 
@@ -120,6 +121,7 @@ def _locked(host: Host, name: str, request: Request) -> Outcome:
 
 def _one(host: Host, name: str, document: Document, request: Request, said: str) -> Outcome:
     inspected = host.engine.inspect(name)
+    require_ours(inspected, document["spec"]["cloud"])
     if inspected is None:
         return _created(host, name, document, request.dry_run)
     state = inspected["State"]

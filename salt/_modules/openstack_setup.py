@@ -1,7 +1,7 @@
 """
 Configuration of the salt-master and the salt-minion that Saltern needs: ``master.d/openstack.conf`` and
-``minion.d/openstack.conf``. The functions whose names start with ``master`` work on the master (in orchestrations and by
-``salt-run salt.cmd``), those that start with ``minion`` on a minion.
+``minion.d/openstack.conf``. The functions whose names start with ``master`` work on the master (in orchestrations and
+by ``salt-run salt.cmd``), those that start with ``minion`` on a minion.
 """
 
 import difflib
@@ -16,8 +16,9 @@ import sys
 
 import salt.config
 import salt.utils.yaml
-import saltern
 from salt.exceptions import CommandExecutionError
+
+import saltern
 from saltern.contract.digests import digest
 from saltern.contract.names import MASTER_ROOT
 from saltern.host import processes, settings
@@ -32,8 +33,9 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 HEADER = """\
-# Written by openstack.setup: change it there or in other files of this directory, not here. Salt lets this file's lists hide
-# those of the main configuration file, so they are repeated here: run openstack.setup again when you edit them there.
+# Written by openstack.setup: change it there or in other files of this directory, not here. Salt lets this file's
+# lists hide those of the main configuration file, so they are repeated here: run openstack.setup again when you edit
+# them there.
 """
 
 
@@ -116,8 +118,8 @@ def minion_restart():
     """
     Restart this salt-minion, detached: the answer leaves first.
 
-    Uses the minion option ``minion_restart_command`` where it is set, else systemd where it runs this minion, else starts
-    the same command line again once the old process is gone.
+    Uses the minion option ``minion_restart_command`` where it is set, else systemd where it runs this minion, else
+    starts the same command line again once the old process is gone.
 
     CLI Example:
 

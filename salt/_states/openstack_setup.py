@@ -1,6 +1,6 @@
 """
-State form of :mod:`openstack_setup <salt._modules.openstack_setup>`, for ``states/openstack/setup.sls`` and for people who
-manage their master and minions by states of their own.
+State form of :mod:`openstack_setup <salt._modules.openstack_setup>`, for ``states/openstack/setup.sls`` and for
+people who manage their master and minions by states of their own.
 """
 
 import time
@@ -87,8 +87,8 @@ def minions_restarted(name, minions, timeout=180):
 
 def master_current(name):
     """
-    Say whether the running salt-master has its configuration. Always succeeds: an orchestration cannot restart the master
-    it runs on, and every other run refuses until somebody has.
+    Say whether the running salt-master has its configuration. Always succeeds: an orchestration cannot restart the
+    master it runs on, and every other run refuses until somebody has.
 
     name
         Any name; it is what the output shows.

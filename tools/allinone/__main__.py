@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from allinone import down, testing, up
 from allinone import layout as layouts
-from allinone import up
 from allinone.console import Console, Stop
 
 HELP = """\
@@ -56,7 +56,11 @@ def main(arguments: list[str]) -> int:
         if known.verb in (None, "help"):
             parser().print_help()
             return 0
+        if known.verb == "test":
+            return testing.run(layout, console, rest)
         with lock(layout, known.verb):
+            if known.verb == "down":
+                return down.run(layout, console, purge=known.purge, yes=known.yes)
             return up.run(layout, console)
     except Stop as error:
         return explain(console, error)
@@ -81,9 +85,6 @@ def explain(console: Console, error: Stop) -> int:
 @contextmanager
 def lock(layout: layouts.Layout, verb: str) -> Iterator[None]:
     """One ``up`` or ``down`` at a time in a checkout; tests do not touch the cloud and need no lock."""
-    if verb == "test":
-        yield
-        return
     layout.dot.mkdir(exist_ok=True)
     with (layout.dot / "lock").open("w") as file:
         try:

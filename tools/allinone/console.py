@@ -75,7 +75,8 @@ class Console:
         if not self.live:
             self.say(f"  … {text}")
             return
-        line = f"{self._mark('◐', YELLOW)} {phase.title:<{TITLE_WIDTH}}{duration(self.clock() - phase.started):>10}  {text}"
+        elapsed = duration(self.clock() - phase.started)
+        line = f"{self._mark('◐', YELLOW)} {phase.title:<{TITLE_WIDTH}}{elapsed:>10}  {text}"
         limit = shutil.get_terminal_size().columns - 1 + (len(YELLOW) + len(PLAIN) if self.colour else 0)
         self._clear()
         self.out.write(line[:limit])

@@ -1,4 +1,4 @@
-"""The salt-master and the salt-minion of the all-in-one cloud: started in the background, stopped by their pid files."""
+"""The salt-master and the salt-minion of the all-in-one cloud: started in the background, stopped by pid file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The Docker Engine: the one that answers is used as it is; else the distribution's is installed and started.
 
-Where systemd is process 1 it runs the engine; elsewhere (a container, a rescue system) ``dockerd`` runs in the background with
-a pid file and a log of its own, and ``made`` remembers that we started it.
+Where systemd is process 1 it runs the engine; elsewhere (a container, a rescue system) ``dockerd`` runs in the
+background with a pid file and a log of its own, and ``made`` remembers that we started it.
 """
 
 from __future__ import annotations

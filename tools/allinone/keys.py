@@ -15,7 +15,7 @@ TIMEOUT = 60.0
 
 
 def fingerprint(path: Path) -> str:
-    """Salt's fingerprint of a public key file: sha256 of the PEM's body in colon-separated pairs; empty if it is not there."""
+    """Salt's fingerprint of a public key file: sha256 of the PEM's body, in pairs; empty if it is not there."""
     try:
         body = [line for line in path.read_bytes().splitlines(keepends=True) if line.strip()][1:-1]
     except OSError:

@@ -1,4 +1,4 @@
-"""Where things of the all-in-one cloud lie: everything of it below ``<checkout>/.saltern``, but for short socket paths."""
+"""Where things of the all-in-one cloud lie: below ``<checkout>/.saltern``, but for short socket paths."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Layout:
     def root(self) -> Path:
         """Salt's ``root_dir``: ``.saltern``, or a short alias of it below /run where its path is too long for sockets.
 
-        Salt puts ``root_dir`` before every path that does not lie below it, so all paths in its configuration start with this.
+        Salt puts ``root_dir`` before every path that does not lie below it, so all paths in its configuration start
+        with this.
         """
         if len(str(self.dot / "run")) <= LONGEST_SOCKET_DIR:
             return self.dot

@@ -76,7 +76,7 @@ def _common(layout: Layout, kind: str) -> dict[str, Any]:
 
 
 def master(layout: Layout, port: dict[str, int]) -> dict[str, Any]:
-    """Of ``salt/master``. ``file_roots`` and ``module_dirs`` are the few lines with which ``openstack.setup`` is found."""
+    """Of ``salt/master``; ``file_roots`` and ``module_dirs`` are the few lines by which ``openstack.setup`` is found."""
     checkout = layout.checkout
     return {
         **_common(layout, "master"),
@@ -114,6 +114,8 @@ def minion(layout: Layout, port: dict[str, int]) -> dict[str, Any]:
         "enable_legacy_startup_events": False,
         "enable_fqdns_grains": False,
         "enable_gpu_grains": False,
+        # For salt-call --local, which prepares the minion before its first start.
+        "file_roots": {"base": [str(layout.checkout / "states"), str(layout.checkout / "salt")]},
     }
 
 
@@ -127,7 +129,7 @@ def write(layout: Layout, made: Made) -> list[str]:
 
 def _write(path: Path, kind: str, settings: dict[str, Any]) -> bool:
     lines = [
-        f"# The salt-{kind} of the all-in-one cloud in this checkout. Written by ./saltern up: your own lines go to {kind}.d/*.conf."
+        f"# The salt-{kind} of this checkout's all-in-one cloud, by ./saltern up. Your own lines go to {kind}.d/*.conf."
     ]
     # JSON is YAML, and it is in the standard library.
     lines += [f"{key}: {json.dumps(value)}" for key, value in settings.items()]

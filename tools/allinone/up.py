@@ -1,4 +1,7 @@
-"""``./saltern up``: from nothing to a cloud. Every phase looks first and does what is missing, so that it may be run at any time."""
+"""``./saltern up``: from nothing to a cloud.
+
+Every phase looks first and does what is missing, so that it may be run at any time, also after a kill at any point.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import os
 import platform
 import shutil
 
-from allinone import engine, packages, salts
+from allinone import cloud, engine, envfile, packages, pillar, salts, venvs
 from allinone.console import Console, Stop
 from allinone.layout import STATE_ROOT, Layout
 from allinone.made import Made
+
+RELEASE = "2025.2"
+NAMES = {"keystone": "Keystone", "glance": "Glance"}
 
 
 def run(layout: Layout, console: Console) -> int:
@@ -19,13 +25,22 @@ def run(layout: Layout, console: Console) -> int:
             "./saltern up needs root: a minion and a Docker Engine work as root", advice="sudo ./saltern up", code=4
         )
     made = Made(layout.dot / "made.json")
-    console.say(f"Saltern: an all-in-one OpenStack on this machine ({machine()})")
+    console.say(f"Saltern: an all-in-one OpenStack {RELEASE} on this machine ({machine()})")
+    cloud.claim(layout)
     base(layout, made, console)
+    with console.phase("Images") as phase:
+        cloud.build(layout, console, phase)
+    with console.phase("Deploy") as phase:
+        cloud.deploy(layout, console, phase)
+    endpoints = cloud.clouds(layout)
+    if endpoints:
+        client(layout, console)
+    farewell(layout, console, endpoints)
     return 0
 
 
 def base(layout: Layout, made: Made, console: Console) -> None:
-    """Packages, engine, Salt: what everything else stands on."""
+    """Packages, engine, Salt, pillar, set-up: what images and deploy stand on."""
     layout.make()
     if packages.missing(packages.ALWAYS):
         with console.phase("Packages") as phase:
@@ -35,6 +50,39 @@ def base(layout: Layout, made: Made, console: Console) -> None:
         engine.ensure(layout, made, phase)
     with console.phase("Salt") as phase:
         salts.ensure(layout, made, phase)
+        envfile.write(layout)
+    with console.phase("Pillar and set-up") as phase:
+        copied = pillar.ensure(layout, made)
+        cloud.secrets(layout)
+        salts.setup(layout, phase)
+        phase.detail = f"{'pillar/openstack copied' if copied else 'pillar/openstack is yours'}, {phase.detail}"
+
+
+def client(layout: Layout, console: Console) -> None:
+    """The ``openstack`` command, in an environment of its own; silent when it is there."""
+    lock = layout.requirements / "openstack-client.txt"
+    if venvs.current(layout.client_venv, [lock]):
+        return
+    with console.phase("OpenStack client") as phase:
+        venvs.ensure(layout.client_venv, [lock], phase, layout.log / "pip.log")
+        phase.detail = f"python-openstackclient {venvs.locked(lock, 'python-openstackclient')}"
+
+
+def farewell(layout: Layout, console: Console, endpoints: dict[str, str]) -> None:
+    """Where the cloud answers, where its credentials are, what to try next."""
+    console.say()
+    for service, url in sorted(endpoints.items(), key=lambda item: (item[0] != "keystone", item[0])):
+        console.say(f"{NAMES.get(service, service):<10}{url}")
+    console.say(f'Credentials: . {relative(layout)}.saltern/env      (or {layout.clouds}, cloud "saltern")')
+    tries = ["salt-run openstack.status"]
+    if "keystone" in endpoints:
+        tries = ["openstack token issue", *tries, "docker kill keystone && salt-run openstack.why keystone"]
+    console.say(f"Try: {' · '.join(tries)}")
+
+
+def relative(layout: Layout) -> str:
+    """Prefix of the checkout as seen from the present directory: nothing when it is that directory."""
+    return "" if os.getcwd() == str(layout.checkout) else f"{layout.checkout}/"
 
 
 def machine() -> str:

@@ -1,7 +1,7 @@
 """Virtual environments out of the locks: complete, hashes checked, nothing built outside the lock.
 
-A stamp (the digest of the lock and of Python's version) makes the second run a matter of milliseconds. pip takes index, mirrors and
-certificates from the machine's own pip configuration.
+A stamp (the digest of the lock and of Python's version) makes the second run a matter of milliseconds. pip takes
+index, mirrors and certificates from the machine's own pip configuration.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ def ensure(venv: Path, locks: list[Path], phase: Phase, log: Path) -> bool:
     The locks are installed in order, each with what the former ones brought (build tools come first).
     Raises ``Stop`` when pip fails.
     """
-    wanted = digest(locks)
-    stamp = venv / STAMP
-    if stamp.exists() and stamp.read_text() == wanted and (venv / "bin" / "python").exists():
+    if current(venv, locks):
         return False
     if platform.python_version_tuple()[:2] != ("3", "11"):
         raise Stop(f"The locks are for Python 3.11 (Debian 12); {PYTHON} is {platform.python_version()}", code=5)
@@ -62,8 +60,14 @@ def ensure(venv: Path, locks: list[Path], phase: Phase, log: Path) -> bool:
             extra={"PIP_USE_PEP517": "1"},
             on_line=lambda line: phase.step(f"pip: {line}") if phase.console.live else None,
         )
-    stamp.write_text(wanted)
+    (venv / STAMP).write_text(digest(locks))
     return True
+
+
+def current(venv: Path, locks: list[Path]) -> bool:
+    """Whether ``venv`` holds what ``locks`` say."""
+    stamp = venv / STAMP
+    return (venv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == digest(locks)
 
 
 def digest(locks: list[Path]) -> str:

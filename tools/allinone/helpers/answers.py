@@ -2,8 +2,8 @@
 
 Usage: answers.py CONFIG_DIR SECONDS MINION…
 
-One process asks again and again: each call of the ``salt`` command would cost a second for its imports alone. Prints the seconds;
-exit code 1 names the minions that stayed silent.
+One process asks again and again: each call of the ``salt`` command would cost a second for its imports alone. Prints
+the seconds; exit code 1 names the minions that stayed silent.
 """
 
 from __future__ import annotations

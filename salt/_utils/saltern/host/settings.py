@@ -1,12 +1,12 @@
 """What Saltern adds to the configuration of a salt-master and of a salt-minion that somebody else owns.
 
-Salt reads the main file and then puts each included file's keys *over* it; only lists of included files are joined with each
-other. A list in ``master.d/openstack.conf`` thus hides the main file's list of the same name, the operator's own
-``ext_pillar`` or ``file_roots``. So what we write repeats the main file's part and adds ours, and plain values are set only
-where nobody else set them.
+Salt reads the main file and then puts each included file's keys *over* it; only lists of included files are joined
+with each other. A list in ``master.d/openstack.conf`` thus hides the main file's list of the same name, the
+operator's own ``ext_pillar`` or ``file_roots``. So what we write repeats the main file's part and adds ours, and
+plain values are set only where nobody else set them.
 
-Pure functions: reading and writing files is the adapter's work. The file is written again by ``openstack.setup``; its digest
-(option ``saltern_setup``) tells whether a running daemon has it.
+Pure functions: reading and writing files is the adapter's work. The file is written again by ``openstack.setup``; its
+digest (option ``saltern_setup``) tells whether a running daemon has it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def master(checkout: str, state_root: str, main: Mapping[str, Any], others: Mapp
     """What ``master.d/openstack.conf`` holds, its digest included.
 
     checkout
-        Directory of Saltern on the master. Only its ``states`` and ``salt`` are published, never its root or the pillar.
+        Directory of Saltern on the master. Only its ``states`` and ``salt`` are published, never its root or the
+        pillar.
 
     state_root
         Master state root; build contexts lie below it, in a saltenv of their own.
@@ -75,8 +76,8 @@ def minion(code: str, main: Mapping[str, Any], others: Mapping[str, Any]) -> Set
     """What ``minion.d/openstack.conf`` holds, its digest included.
 
     code
-        Digest of the health engine's code on this host: the engine is started with the minion, so that new code asks for a
-        restart as a new setting does.
+        Digest of the health engine's code on this host: the engine is started with the minion, so that new code asks
+        for a restart as a new setting does.
 
     main, others
         As for ``master``.
@@ -89,7 +90,7 @@ def minion(code: str, main: Mapping[str, Any], others: Mapping[str, Any]) -> Set
 
 
 def not_in_effect(wanted: Mapping[str, Any], effective: Mapping[str, Any]) -> list[str]:
-    """Keys of ``wanted`` that the configuration as Salt reads it does not have: another file, read later, hides them."""
+    """Keys of ``wanted`` that the configuration, as Salt reads it, lacks: a file read later hides them."""
     return sorted(key for key, value in wanted.items() if not _contains(effective.get(key), value))
 
 

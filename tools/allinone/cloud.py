@@ -1,0 +1,141 @@
+"""The cloud itself, by the operator's own commands: secrets, images, deploy, stop; and what came of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from allinone import shell
+from allinone.console import Console, Phase, Stop
+from allinone.layout import STATE_ROOT, Layout
+from allinone.salts import command
+
+MASTER_STATE = STATE_ROOT / "master"
+OWNER = STATE_ROOT / "owner"
+
+
+def owner() -> str:
+    """The checkout whose cloud this machine's state is; empty when it is nobody's."""
+    try:
+        return OWNER.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def claim(layout: Layout) -> None:
+    """Mark this machine's state as this checkout's. Raises ``Stop`` when it is another checkout's or another cloud's."""
+    mine = owner()
+    if mine and mine != str(layout.checkout) and Path(mine, ".saltern", "made.json").exists():
+        raise Stop(
+            f"This machine already has a cloud: the one of {mine}",
+            advice=f"{mine}/saltern down --purge, or use that one",
+            code=4,
+        )
+    if not mine and STATE_ROOT.is_dir() and any(STATE_ROOT.iterdir()):
+        raise Stop(
+            f"{STATE_ROOT} is there and not ours: this machine is a host of another Saltern cloud",
+            advice="use another machine for an all-in-one cloud",
+            code=4,
+        )
+    STATE_ROOT.mkdir(mode=0o700, parents=True, exist_ok=True)
+    OWNER.write_text(f"{layout.checkout}\n")
+
+
+def secrets(layout: Layout) -> None:
+    """``salt-run openstack.secrets_generate``: makes what is missing, changes nothing that is there."""
+    shell.run(
+        [*command(layout, "salt-run"), "openstack.secrets_generate"],
+        layout.log / "salt.log",
+        what="The secrets could not be made",
+        advice=". .saltern/env && salt-run openstack.secrets_generate",
+    )
+
+
+def build(layout: Layout, console: Console, phase: Phase) -> None:
+    """``salt-run openstack.build``, its live lines shown."""
+    phase.step("salt-run openstack.build")
+    text = shell.show(
+        [*command(layout, "salt-run"), "--out=json", "openstack.build"],
+        layout.log / "build.log",
+        console,
+        what="Images could not be built",
+        advice="mend the cause, then ./saltern up (what is built stays)",
+    )
+    phase.detail = built(_json(text))
+
+
+def built(data: dict[str, Any]) -> str:
+    """``9 built, 0 unchanged · 812 MB unique``."""
+    counts = data.get("counts") or {}
+    parts = [f"{counts.get('built', 0) + counts.get('tagged', 0)} built, {counts.get('unchanged', 0)} unchanged"]
+    if data.get("unique"):
+        parts.append(f"{data['unique'] / 1e6:.0f} MB unique")
+    return " · ".join(parts)
+
+
+def deploy(layout: Layout, console: Console, phase: Phase) -> None:
+    """``salt-run state.orch openstack.deploy``, its live lines shown."""
+    phase.step("salt-run state.orch openstack.deploy")
+    shell.show(
+        [*command(layout, "salt-run"), "state.orch", "openstack.deploy"],
+        layout.log / "deploy.log",
+        console,
+        what="The deploy failed; what it had done stays, and the next run goes on from there",
+        advice="mend the cause, then ./saltern up (or: . .saltern/env && salt-run state.orch openstack.deploy)",
+    )
+    phase.detail = summary()
+
+
+def summary(state: Path = MASTER_STATE) -> str:
+    """The last run's own summary out of its journal; empty when there is none."""
+    journals = sorted((state / "runs").glob("*/journal.jsonl"))
+    for line in reversed(journals[-1].read_text().splitlines() if journals else []):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if entry.get("event") == "end":
+            return str(entry.get("summary") or "").partition(". Next")[0]
+    return ""
+
+
+def stop(layout: Layout, console: Console) -> None:
+    """``salt-run state.orch openstack.stop``: the planned way, which healing respects."""
+    shell.show(
+        [*command(layout, "salt-run"), "state.orch", "openstack.stop"],
+        layout.log / "stop.log",
+        console,
+        what="openstack.stop failed",
+        advice="./saltern down",
+    )
+
+
+def clouds(layout: Layout) -> dict[str, str]:
+    """Write ``clouds.yaml`` and return the endpoints by service."""
+    helper = layout.checkout / "tools" / "allinone" / "helpers" / "clouds.py"
+    done = subprocess.run(
+        [str(layout.venv / "bin" / "python"), str(helper), str(MASTER_STATE), str(layout.pillar), str(layout.clouds)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=shell.environment(),
+    )
+    if done.returncode == 3:
+        return {}
+    if done.returncode:
+        raise Stop("clouds.yaml could not be written", tail=done.stderr, advice="./saltern up")
+    return dict(json.loads(done.stdout)["endpoints"])
+
+
+def _json(text: str) -> dict[str, Any]:
+    """The answer of a runner's ``--out=json``; Salt may print lines before it."""
+    for at, character in enumerate(text):
+        if character == "{" and (at == 0 or text[at - 1] == "\n"):
+            try:
+                data = json.loads(text[at:])
+            except ValueError:
+                continue
+            return dict(data.get("data", data)) if isinstance(data, dict) else {}
+    return {}

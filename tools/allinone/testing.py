@@ -1,0 +1,141 @@
+"""``./saltern test``: environment, checks, images for the tests that need them, then pytest from the quick tests to
+the slow ones.
+
+Arguments go to pytest: with any of them (``-k keystone``, a path) it is one pytest run instead of all stages.
+Tests that need hosts make them in the rig; the operator's cloud is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+from allinone import engine, packages, shell, venvs
+from allinone.console import Console, Stop, duration
+from allinone.layout import Layout
+from allinone.made import Made
+
+# The rig's hosts: bridges, an init for the containers, a client for the engine's socket.
+PACKAGES = [*packages.ALWAYS, "curl", "ebtables", "git", "procps", "tini", "util-linux"]
+STAGES = ("unit", "render", "functional", "integration", "cluster")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check that prints nothing but faults."""
+
+    title: str
+    words: tuple[str, ...]
+
+
+def checks(layout: Layout) -> list[Check]:
+    """All checks; ``python`` stands for the test environment's."""
+    tools = layout.checkout / "tools"
+    return [
+        Check("ruff check", ("ruff", "check", ".")),
+        Check("ruff format", ("ruff", "format", "--check", ".")),
+        Check("mypy --strict on the library", ("mypy",)),
+        Check("mypy on ./saltern", ("mypy", "--config-file", str(tools / "mypy.ini"))),
+        Check("layers of the library", ("lint-imports",)),
+        Check("adapters", ("python", str(tools / "check_adapters.py"))),
+        Check("imports of a minion", ("python", str(tools / "check_minion_imports.py"))),
+        Check("docstrings", ("python", str(tools / "check_docs.py"))),
+    ]
+
+
+def run(layout: Layout, console: Console, arguments: list[str]) -> int:
+    """All checks and tests, or pytest with ``arguments``; the exit code."""
+    begun = time.monotonic()
+    layout.make()
+    made = Made(layout.dot / "made.json")
+    prepare(layout, made, console)
+    if arguments:
+        return pytest(layout, arguments)
+    failed = [check.title for check in checks(layout) if not passed(layout, console, check)]
+    images(layout, console)
+    for stage in STAGES:
+        folder = layout.checkout / "tests" / stage
+        if any(folder.rglob("test_*.py")):
+            console.say(f"\n== tests/{stage}")
+            # 5: pytest found no test, which a stage of skipped files may do.
+            if pytest(layout, [str(folder)]) not in (0, 5):
+                failed.append(f"tests/{stage}")
+    took = duration(time.monotonic() - begun)
+    if failed:
+        console.say(f"\n✗ Failed after {took}: {', '.join(failed)}")
+        return 1
+    console.say(f"\n● All checks and tests passed in {took}")
+    return 0
+
+
+def prepare(layout: Layout, made: Made, console: Console) -> None:
+    """Packages, environment and engine, each only where missing."""
+    if os.geteuid() == 0:
+        if packages.missing(PACKAGES):
+            with console.phase("Packages") as phase:
+                phase.detail = f"installed {' '.join(packages.install(PACKAGES, phase, made, layout.log / 'apt.log'))}"
+        with console.phase("Docker Engine") as phase:
+            engine.ensure(layout, made, phase)
+    elif not engine.version():
+        console.say("Not root and no Docker Engine answers: tests that need one are skipped")
+    locks = [layout.requirements / "build.txt", layout.requirements / "test.txt"]
+    if not venvs.current(layout.test_venv, locks):
+        with console.phase("Test environment") as phase:
+            venvs.ensure(layout.test_venv, locks, phase, layout.log / "pip.log")
+            phase.detail = f"{sum(venvs.count(lock) for lock in locks)} packages"
+
+
+def passed(layout: Layout, console: Console, check: Check) -> bool:
+    """Run one check; its output is shown only when it finds something."""
+    begun = time.monotonic()
+    words = [str(layout.test_venv / "bin" / check.words[0]), *check.words[1:]]
+    done = subprocess.run(
+        words,
+        cwd=layout.checkout,
+        env=environment(layout),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    mark = "●" if done.returncode == 0 else "✗"
+    console.say(f"{mark} {check.title:<34}{duration(time.monotonic() - begun):>10}")
+    if done.returncode:
+        console.say(done.stdout)
+    return done.returncode == 0
+
+
+def images(layout: Layout, console: Console) -> None:
+    """Build what images are missing or stale, without any Salt daemon; tests that need them say so when this fails."""
+    if os.geteuid() != 0 or not engine.version():
+        return
+    helper = layout.checkout / "tools" / "allinone" / "helpers" / "images.py"
+    with console.phase("Images") as phase:
+        phase.step("building what is missing")
+        text = shell.show(
+            [layout.test_venv / "bin" / "python", helper, layout.checkout],
+            layout.log / "build.log",
+            console,
+            what="Images could not be built",
+            advice="mend the cause, then ./saltern test",
+        )
+        phase.detail = text.strip().rpartition("\n")[2]
+
+
+def pytest(layout: Layout, arguments: list[str]) -> int:
+    """pytest's own exit code; it has the terminal."""
+    words = [str(layout.test_venv / "bin" / "python"), "-m", "pytest", *arguments]
+    try:
+        return subprocess.run(words, cwd=layout.checkout, env=environment(layout), check=False).returncode
+    except FileNotFoundError:
+        raise Stop("The test environment is gone", advice="./saltern test") from None
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """For checks and tests: the library on the path, the environment's commands first."""
+    made = shell.environment(PYTHONPATH=str(layout.checkout / "salt" / "_utils"), PYTHONDONTWRITEBYTECODE="1")
+    made["PATH"] = f"{layout.test_venv / 'bin'}:{made['PATH']}"
+    return made

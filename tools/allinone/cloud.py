@@ -25,7 +25,7 @@ def owner() -> str:
 
 
 def claim(layout: Layout) -> None:
-    """Mark this machine's state as this checkout's. Raises ``Stop`` when it is another checkout's or another cloud's."""
+    """Mark this machine's state as ours. Raises ``Stop`` when it is another checkout's or another cloud's."""
     mine = owner()
     if mine and mine != str(layout.checkout) and Path(mine, ".saltern", "made.json").exists():
         raise Stop(

@@ -76,7 +76,7 @@ def _common(layout: Layout, kind: str) -> dict[str, Any]:
 
 
 def master(layout: Layout, port: dict[str, int]) -> dict[str, Any]:
-    """Of ``salt/master``; ``file_roots`` and ``module_dirs`` are the few lines by which ``openstack.setup`` is found."""
+    """Of ``salt/master``; by ``file_roots`` and ``module_dirs`` it finds ``openstack.setup``."""
     checkout = layout.checkout
     return {
         **_common(layout, "master"),

@@ -2,17 +2,38 @@
 The operator's one front door: ``salt-run openstack.<verb>``.
 
 Names are one word with underscores, arguments are ``name=value``. Every verb prints for a person; ``--out=json``
-prints the same answer as data. Exit codes: 0 good, 1 failed, 2 wrong input or model, 3 differs (``plan``), 4 refused,
-5 something does not answer.
+prints the same answer as data. Exit codes: 0 good, 1 failed, 2 wrong input or model, 3 differs (``plan check=True``),
+4 refused, 5 something does not answer.
 """
 
+import json
 import logging
+import pathlib
+import sys
+import time
 
-from saltern.contract.errors import SalternError
+import salt.client
+import salt.exceptions
+import salt.runner
+import salt.utils.event
+import salt.utils.jid
+
+from saltern.contract.errors import LockHeld, SalternError
+from saltern.contract.names import MASTER_ROOT
+from saltern.plan import abort as aborting
+from saltern.plan import compiled, planned, stepper, view
+from saltern.plan import runs as past
+from saltern.plan.ask import Asker
+from saltern.plan.lock import RunLock
+from saltern.recovery.history import History
+from saltern.terminal import live, noise
+from saltern.terminal import status as overview
 
 log = logging.getLogger(__name__)
 
 GOOD, FAILED, WRONG, DIFFERS, REFUSED, UNREACHABLE = range(6)
+DAY = 86400.0
+BEGINS_WITHIN = 60.0  # seconds a detached run may take to its first step
 
 
 def __virtual__():
@@ -24,14 +45,448 @@ def __virtual__():
 
 
 def _answer(kind, data, retcode=GOOD):
+    noise.quiet()
     # Salt takes the exit code from ``retcode`` inside ``data``; beside it, it would break the outputter.
     return {"data": {"kind": kind, **data, "retcode": retcode}, "outputter": "openstack"}
 
 
-def _error(exc, retcode=FAILED):
-    """Answer for an error of the library: a sentence instead of a traceback."""
+def _error(exc, retcode=None):
+    """Answer for an error of the library or of Salt: a sentence instead of a traceback."""
+    code = REFUSED if isinstance(exc, LockHeld) else FAILED if retcode is None else retcode
     if isinstance(exc, SalternError):
-        data = {"message": exc.message, "where": exc.where, "hint": exc.hint}
-    else:
-        data = {"message": str(exc), "where": "", "hint": ""}
-    return _answer("error", data, retcode)
+        return _answer("error", {"message": exc.message, "where": exc.where, "hint": exc.hint}, code)
+    return _answer("error", {"message": str(exc), "where": "", "hint": ""}, code)
+
+
+def _root():
+    return pathlib.Path(__opts__.get("saltern_state_dir") or MASTER_ROOT)
+
+
+def _plan_module(function, *args, **kwargs):
+    """A function of the master's execution module ``openstack_plan``."""
+    return __salt__["salt.cmd"](f"openstack_plan.{function}", *args, **kwargs)
+
+
+def _compiled():
+    """The compiled model, or the answer that says what is wrong with it."""
+    made = _plan_module("compile")
+    if not isinstance(made, dict):
+        return None, _answer("error", {"message": f"the model cannot be compiled: {made}"}, WRONG)
+    if made["errors"]:
+        return None, _answer("validate", made, WRONG)
+    return made, None
+
+
+def _ask(hosts, function, args=(), kwargs=None, **options):
+    noise.quiet()
+    with salt.client.LocalClient(mopts=dict(__opts__)) as client:
+        asker = Asker(client, lambda: salt.utils.jid.gen_jid(__opts__))
+        return asker.ask(hosts, function, args, kwargs, **options)
+
+
+class _Looker:
+    """What ``stepper.look`` needs of Salt."""
+
+    def ask(self, sls, hosts, step):
+        return _ask(hosts, "state.sls", [sls], {"test": True, "queue": True, "pillar": {"saltern_step": step}})
+
+
+def _look(plan, mode):
+    return stepper.look(_Looker(), plan, stepper.asked(plan, mode, time.time), time.time)
+
+
+# -- the model ---------------------------------------------------------------------------------------------------------
+
+
+def validate():
+    """
+    Check the operator's tree and the service folders; every fault at once. Changes nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.validate
+    """
+    found = _plan_module("validate")
+    if not isinstance(found, dict):
+        return _answer("error", {"message": f"the model cannot be compiled: {found}"}, WRONG)
+    return _answer("validate", found, WRONG if found["errors"] else GOOD)
+
+
+def explain(file, key, container=None, host=None):
+    """
+    Who set a key of a configuration file, weakest first; the last one counts.
+
+    file
+        Name of the file: ``keystone.conf``.
+
+    key
+        ``<section>.<key>``: ``DEFAULT.debug``.
+
+    container : None
+        Only this container.
+
+    host : None
+        Only this minion id.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.explain keystone.conf DEFAULT.debug container=keystone host=ctl1
+    """
+    _, wrong = _compiled()
+    if wrong:
+        return wrong
+    try:
+        found = _plan_module("explain", file, key, container=container, host=host)
+    except salt.exceptions.CommandExecutionError as exc:
+        return _error(exc, WRONG)
+    if not isinstance(found, dict):
+        return _answer("error", {"message": str(found)}, WRONG)
+    return _answer("explain", found)
+
+
+def secrets_generate():
+    """
+    Make every secret that a service declares and the tree does not have yet, in ``openstack/secrets.sls`` (mode 0600).
+
+    Existing ones are never touched; values are never shown.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.secrets_generate
+    """
+    try:
+        made = _plan_module("secrets_generate")
+    except salt.exceptions.CommandExecutionError as exc:
+        return _error(exc, WRONG)
+    if not isinstance(made, dict):
+        return _answer("error", {"message": str(made)}, WRONG)
+    names = made.get("made") or []
+    title = f"{len(names)} secrets made in {made.get('file')}" if names else "No secret is missing"
+    return _answer("message", {"title": title, "result": "ok", "lines": names, "made": names, "file": made.get("file")})
+
+
+# -- plan and runs -----------------------------------------------------------------------------------------------------
+
+
+def plan(mode="deploy", check=False):
+    """
+    What ``deploy`` would do: per host and container what and why, with the diffs of its files. Changes nothing.
+
+    mode : deploy
+        deploy, reconfigure, stop or destroy.
+
+    check : False
+        Exit with 3 when something differs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.plan
+    """
+    made, wrong = _compiled()
+    if wrong:
+        return wrong
+    root, model = _root(), made["plan"]
+    current = compiled.current(root)
+    found = _look(model, mode)
+    because = _plan_module("changes", current, made["digest"]) if current not in ("", made["digest"]) else []
+    answer = view.view(model, found, current=current, because=because, estimates=past.estimates(root))
+    if answer["problem"]:
+        return _answer("plan", answer, UNREACHABLE if answer["silent"] else FAILED)
+    if mode == "deploy":
+        planned.save(root, answer, time.time())
+    return _answer("plan", answer, DIFFERS if check and not view.same(answer) else GOOD)
+
+
+def apply(model=""):
+    """
+    Deploy exactly what ``openstack.plan`` has shown; refused when the pillar or the hosts have changed since.
+
+    model
+        Digest of the planned model, or the beginning of it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.apply 7be210
+    """
+    try:
+        shown = planned.find(_root(), str(model))
+    except SalternError as exc:
+        return _error(exc, REFUSED)
+    return _deploy({"saltern_apply": {"model": shown["model"], "plan": shown["fingerprint"]}}, only=shown["model"])
+
+
+def deploy(test=False):
+    """
+    Bring every host to what the model says. The run goes on when this terminal is closed: ``openstack.watch``.
+
+    test : False
+        Show the plan instead.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.deploy
+    """
+    return plan() if test else _deploy({})
+
+
+def _deploy(pillar, only=""):
+    made, wrong = _compiled()
+    if wrong:
+        return wrong
+    if only and made["digest"] != only:
+        message = f"the model is {made['digest'][:6]} by now, not {only[:6]}: the pillar has changed"
+        return _answer("error", {"message": message, "hint": "Look again: salt-run openstack.plan"}, REFUSED)
+    holder = RunLock(_root()).read()
+    if holder:
+        since = time.strftime("%H:%M:%S", time.localtime(holder.since))
+        message = f"{holder.verb} run {holder.run} is open since {since} (model {holder.model[:6]})"
+        hint = "Watch it: salt-run openstack.watch. End it: salt-run openstack.abort"
+        return _answer("error", {"message": message, "hint": hint, "run": holder.run}, REFUSED)
+    jid = _start("openstack.deploy", {**pillar, "saltern_live": False})
+    run, comments = _begun(jid)
+    if run is None:
+        data = {"message": "the run did not begin", "details": comments, "hint": f"See salt-run jobs.lookup_jid {jid}"}
+        return _answer("error", data, REFUSED if any(c.startswith("Refused") for c in comments) else FAILED)
+    return _follow(run)
+
+
+def _start(sls, pillar):
+    """Start an orchestration in a process of its own, which outlives this one and the master."""
+    noise.quiet()
+    jid = salt.utils.jid.gen_jid(__opts__)
+    # Salt would give the orchestration another job id than the one it returns: it is handed in.
+    low = {"fun": "state.orch", "arg": [sls], "kwarg": {"pillar": pillar, "orchestration_jid": jid}}
+    client = salt.runner.RunnerClient(dict(__opts__))
+    client.asynchronous("state.orch", low, user=__opts__.get("user"), pub={"jid": jid, "tag": f"salt/run/{jid}"})
+    return jid
+
+
+def _begun(jid):
+    """The run that this orchestration began; or None and why it did not."""
+    deadline, tag = time.monotonic() + BEGINS_WITHIN, f"salt/run/{jid}/ret"
+    with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=True) as bus:
+        while time.monotonic() < deadline:
+            event = bus.get_event(wait=0.2, tag=tag)
+            run = past.of_jid(_root(), jid)
+            if run:
+                return run, []
+            if event:
+                return None, _comments(event.get("return"))
+    return None, [f"nothing was heard of it in {BEGINS_WITHIN:.0f} s"]
+
+
+def _comments(answer):
+    """Comments of the states of an orchestration that failed."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        return [str(answer)]
+    states = [state for states in data.values() if isinstance(states, dict) for state in states.values()]
+    failed = [str(s.get("comment")) for s in states if s.get("result") is False and s.get("__state_ran__", True)]
+    return [line for comment in failed for line in comment.splitlines()] or [str(answer)[:500]]
+
+
+def _follow(run):
+    lock, pid = RunLock(_root()), run.document().get("pid")
+    live.follow(
+        run, sys.stderr, alive=lambda: lock.holder_pid() == pid, estimates=past.estimates(_root()), with_end=False
+    )
+    return _told(run)
+
+
+def _told(run, every_step=False):
+    holder, lines = RunLock(_root()).read(), run.journal.read()
+    state = past.state(lines, is_open=holder is not None and holder.run == run.id)
+    data = {"run": run.id, "document": run.document(), "lines": lines, "state": state, "all": every_step}
+    return _answer("run", data, GOOD if state in ("ok", "running") else FAILED)
+
+
+def runs(limit=20):
+    """
+    Runs of the past and the one that goes on, newest first.
+
+    limit : 20
+        How many.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.runs
+    """
+    return _answer("runs", {"runs": past.summaries(_root(), int(limit))})
+
+
+def watch(run=None):
+    """
+    Follow a run to its end, from any terminal.
+
+    run : None
+        Its id or the beginning of it; default the newest.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.watch
+    """
+    try:
+        return _follow(past.find(_root(), run and str(run)))
+    except SalternError as exc:
+        return _error(exc)
+
+
+def show(run=None):
+    """
+    What a run did, step by step.
+
+    run : None
+        Its id or the beginning of it; default the newest.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.show 20261122-1904
+    """
+    try:
+        found = _told(past.find(_root(), run and str(run)), every_step=True)
+    except SalternError as exc:
+        return _error(exc)
+    found["data"]["retcode"] = GOOD  # showing a failed run is no failure
+    return found
+
+
+def abort(run=None):
+    """
+    End the open run: close it, so that none of its queued jobs starts any more, then end its process and its jobs.
+
+    A container swap that is cut off is completed or taken back by the next run.
+
+    run : None
+        Only if this is the open one.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.abort
+    """
+
+    def ask(hosts, function, args):
+        return _ask(hosts, function, args).returns
+
+    try:
+        ended = aborting.abort(_root(), ask, run=run and str(run))
+    except SalternError as exc:
+        return _error(exc, REFUSED)
+    lines = [f"{host}: job {', '.join(jids)} ended" for host, jids in sorted(ended["ended"].items())]
+    title = f"{ended['verb']} run {ended['run']} aborted"
+    return _answer("message", {"title": title, "lines": lines, "next": "salt-run openstack.plan", **ended})
+
+
+# -- the cloud as it is ------------------------------------------------------------------------------------------------
+
+
+def status():
+    """
+    Every container on every host, whether it is healthy, and what healing did.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.status
+    """
+    root = _root()
+    try:
+        model = compiled.plan(root, compiled.current(root))
+    except SalternError:
+        return _answer("error", {"message": "nothing is deployed yet", "hint": "salt-run openstack.deploy"}, FAILED)
+    answers = _ask(list(model["hosts"]), "openstack_container.status", patience=8.0)
+    data = overview.assemble(
+        model,
+        answers.returns,
+        silent=answers.silent,
+        healed=_healed(root),
+        applied=_applied(root, model["digest"]),
+        healing=_healing(root, model),
+    )
+    bad = UNREACHABLE if data["silent"] else GOOD if overview.good(data) and not data["errors"] else FAILED
+    return _answer("status", data, bad)
+
+
+def _healed(root):
+    found = {}
+    for line in History(root / "heal" / "history.jsonl").read(since=time.time() - DAY):
+        healed = line.get("kind") == "event" and line.get("what") == "healed"
+        if healed and (line.get("data") or {}).get("result") == "healed":
+            key = (line.get("host"), line.get("container"))
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def _applied(root, digest):
+    """Seconds since this model was applied by a run that went well; None when there was none."""
+    for run in past.summaries(root):
+        if run["model"] == digest and run["state"] == "ok" and run["verb"] in ("deploy", "apply"):
+            return time.time() - run["started"] - run["seconds"]
+    return None
+
+
+def _healing(root, model):
+    try:
+        settings = json.loads((root / "heal" / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        settings = {}
+    heal = {**(model.get("heal") or {}), **settings}
+    if heal.get("enabled") is False:
+        return "off"
+    return "paused" if heal.get("paused") else "dry run" if heal.get("dry_run") else "on"
+
+
+def logs(container, host=None, lines=20):
+    """
+    The last lines of a container's log, secrets masked.
+
+    container
+        Its name.
+
+    host : None
+        Minion id; default every host that runs it.
+
+    lines : 20
+        How many.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.logs keystone host=ctl2 lines=100
+    """
+    root = _root()
+    try:
+        model = compiled.plan(root, compiled.current(root))
+    except SalternError:
+        return _answer("error", {"message": "nothing is deployed yet", "hint": "salt-run openstack.deploy"}, FAILED)
+    known = model["containers"].get(container, {}).get("hosts", [])
+    if not host and not known:
+        names = ", ".join(sorted(model["containers"]))
+        return _answer("error", {"message": f"no container {container}", "hint": f"There are: {names}"}, WRONG)
+    answers = _ask([host] if host else known, "openstack_container.logs", [container], {"lines": int(lines)})
+    good = {h: found for h, found in answers.returns.items() if isinstance(found, list) and h not in answers.failed}
+    errors = {h: str(found) for h, found in answers.returns.items() if h not in good}
+    errors |= dict.fromkeys(answers.silent, "no answer")
+    data = {"container": container, "hosts": good, "errors": errors}
+    return _answer("logs", data, UNREACHABLE if answers.silent else FAILED if errors else GOOD)

@@ -21,10 +21,10 @@ import salt.utils.jid
 from saltern import terminal
 from saltern.contract.errors import LockHeld, SalternError
 from saltern.contract.names import MASTER_ROOT
-from saltern.plan import compiled, session
+from saltern.plan import compiled, session, view
 from saltern.plan.ask import Asker
 from saltern.plan.stepper import Order, Stepper
-from saltern.terminal import live
+from saltern.terminal import live, noise
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def refused(name, problems):
     return _red(name, terminal.render({"kind": "validate", "errors": problems}))
 
 
-def begin(name, verb, model, mode="deploy", apply=None, confirm="", live_lines=True):
+def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=False, live_lines=True):
     """
     Begin a run: take the run lock, make the model current. Refuses while another run is open.
 
@@ -152,6 +152,9 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", live_lines=T
     confirm : (empty)
         The cloud's name; needed by ``mode: destroy``.
 
+    volumes : False
+        With ``mode: destroy``: the containers' volumes and the data in them go too.
+
     live_lines : True
         Show one line per step on stderr.
 
@@ -171,8 +174,11 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", live_lines=T
         jid=_jid(),
         user=str(__opts__.get("user", "")),
         confirm=confirm,
+        volumes=volumes,
     )
     test = bool(__opts__.get("test"))
+
+    noise.quiet()
 
     def start():
         result = _stepper().begin(compiled.plan(_root(), model), order, test=test)
@@ -291,8 +297,12 @@ def finish(name):
     """
 
     def end():
-        result = _stepper().finish()
-        live.wait(session.current().screen)
+        made, result = session.current(), _stepper().finish()
+        if made.test and made.found:
+            current = compiled.current(_root())
+            because = __salt__["openstack_plan.changes"](current, made.plan["digest"]) if current else []
+            live.say(terminal.render(view.view(made.plan, made.found, current=current, because=because)))
+        live.wait(made.screen)
         return result
 
     return _state(name, end)

@@ -4,3 +4,4 @@ Containers are gone:
   openstack_container.converged:
     - containers: {{ step['containers'] | tojson }}
     - mode: {{ step['mode'] }}
+    - volumes: {{ step['volumes'] | tojson }}

@@ -131,6 +131,7 @@ def make_plan(digest: str) -> dict[str, Any]:
         }
 
     both = list(HOSTS)
+    where = {"mariadb": ["ctl1"], "kolla_toolbox": ["ctl1"], "memcached": ["ctl2"], "keystone": both}
     return {
         "digest": digest,
         "cloud": "fake",
@@ -144,6 +145,7 @@ def make_plan(digest: str) -> dict[str, Any]:
             },
             "ctl2": {"address": "127.0.0.1", "roles": ["control"], "containers": ["memcached", "keystone"]},
         },
+        "containers": {name: {"service": name, "hosts": hosts} for name, hosts in where.items()},
         "steps": [
             step("wave", "mariadb", ["ctl1"], ["mariadb"], []),
             step("wave", "kolla_toolbox", ["ctl1"], ["kolla_toolbox"], []),

@@ -95,6 +95,18 @@ def find(root: Path, run: str | None = None) -> Run:
     return Run(root, matching[0])
 
 
+def of_jid(root: Path, jid: str) -> Run | None:
+    """The run that an orchestration of this job id began, if it has."""
+    for run_id in all_ids(root)[:5]:
+        run = Run(root, run_id)
+        try:
+            if run.document().get("jid") == jid:
+                return run
+        except SalternError:
+            continue  # it is just being made
+    return None
+
+
 def state(lines: Iterable[Line], *, is_open: bool) -> str:
     """running, ok, failed, aborted or died, from the journal and whether the lock still names the run."""
     end = next((line for line in reversed(list(lines)) if line.get("event") == "end"), None)

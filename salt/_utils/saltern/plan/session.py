@@ -29,6 +29,7 @@ class Session:
     run: Run | None = None
     found: dict[str, Any] | None = None
     expected: str = ""
+    volumes: bool = False
     pid: int = field(default_factory=os.getpid)
     screen: int | None = None  # descriptor that ends when the painter of live lines has ended
 

@@ -62,6 +62,8 @@ class Order:
         Refuse any other compiled model (``apply``); empty: none is refused.
     found
         Refuse when hosts differ from what the plan showed; a fingerprint, empty: none is refused.
+    confirm, volumes
+        Destroying: the cloud's name; whether the data in its volumes goes too.
     """
 
     verb: str
@@ -71,6 +73,21 @@ class Order:
     jid: str = ""
     user: str = ""
     confirm: str = ""
+    volumes: bool = False
+
+
+def look(salt: Salt, plan: Mapping[str, Any], step: Mapping[str, Any], clock: Callable[[], float]) -> dict[str, Any]:
+    """Ask every host of a plan once what differs; gives the comparison's document. Changes nothing."""
+    begun, hosts = clock(), list(plan["hosts"])
+    answers = salt.ask("openstack.host.compare", hosts, step)
+    found = compared.document(answers.returns, hosts, model=plan["digest"], mode=step["mode"], seconds=clock() - begun)
+    return {**found, "unknown": answers.unknown}
+
+
+def asked(plan: Mapping[str, Any], mode: str, clock: Callable[[], float], **fields: Any) -> dict[str, Any]:
+    """What a step tells its hosts (``pillar["saltern_step"]``); without a run nothing may be changed."""
+    step = {"run": "", "model": plan["digest"], "verb": mode, "mode": mode, "containers": None, "service": None}
+    return {**step, "now": clock(), **fields}
 
 
 class Stepper:
@@ -90,7 +107,7 @@ class Stepper:
     def begin(self, plan: Mapping[str, Any], order: Order, *, test: bool) -> Result:
         """Take the lock, write ``run.json``, switch the current model. Raises LockHeld, SalternError."""
         _check_order(plan, order, test=test)
-        made = Session(plan, order.verb, order.mode, self.clock(), expected=order.found)
+        made = Session(plan, order.verb, order.mode, self.clock(), expected=order.found, volumes=order.volumes)
         if test:
             session.begin(made)
             return _result(None, f"would run {order.verb} of model {plan['digest'][:6]}; nothing is locked or written")
@@ -114,20 +131,14 @@ class Stepper:
         made = session.current()
         step = made.step("compare")
         self._start(made, step, step["hosts"])
-        begun = self.clock()
-        answers = self.salt.ask("openstack.host.compare", step["hosts"], self._pillar(made, step))
-        seconds = self.clock() - begun
-        found = compared.document(
-            answers.returns, step["hosts"], model=made.plan["digest"], mode=made.mode, seconds=seconds
-        )
-        found["unknown"] = answers.unknown
+        found = look(self.salt, made.plan, self._pillar(made, step), self.clock)
         made.found = found
         if made.run:
             made.run.save_compare(found)
         done = outcome.Outcome(summary=_differ(found))
         done.comment = compared.problem(found) or self._surprise(made, found)
         done.result = "failed" if done.comment else "ok"
-        return self._end(made, step, step["hosts"], done, seconds)
+        return self._end(made, step, step["hosts"], done, found["seconds"])
 
     @staticmethod
     def _surprise(made: Session, found: Mapping[str, Any]) -> str:
@@ -176,9 +187,7 @@ class Stepper:
         """Say how it went, note a pillar edited meanwhile, close the run. Comes after all steps, failed or not."""
         made = session.current()
         if made.run is None:
-            found = made.found or {}
-            changes = compared.differing(found) if found else {}
-            return _result(None, "a test: nothing was changed", {"would": changes} if changes else {})
+            return _result(None, "a test: nothing was changed")
         ended = {line["step"]: line for line in made.run.journal.read() if line.get("event") == "step_end"}
         failed = [line for line in ended.values() if line.get("result") == "failed"]
         seconds = self.clock() - made.began
@@ -187,26 +196,22 @@ class Stepper:
         moved = bool(now) and now != made.plan["digest"]
         comment = f"The pillar was edited meanwhile (model {now[:6]}); run deploy again." if moved else ""
         result = "failed" if failed else "ok"
-        RunLock(self.root).close(made.run.id)
         missing = [step["id"] for step in session.steps(made.plan, made.mode) if step["id"] not in ended]
         if missing and not failed:
-            result, comment = "failed", f"steps that never ended: {', '.join(missing)}"
+            result, summary = "failed", f"{made.verb.capitalize()} failed: steps that never ended: {', '.join(missing)}"
         self._note(made, "end", result=result, seconds=seconds, summary=summary, comment=comment)
+        RunLock(self.root).close(made.run.id)
         self._fire(made, "end", {"result": result, "summary": summary})
         return _result(result == "ok", "\n".join(filter(None, (summary, comment))))
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
     def _pillar(self, made: Session, step: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "run": made.run_id,
-            "model": made.plan["digest"],
-            "verb": made.verb,
-            "mode": made.mode,
-            "containers": list(step.get("containers", [])) or None,
-            "service": step.get("service"),
-            "now": self.clock(),
-        }
+        containers = list(step.get("containers", [])) or None
+        fields = {"run": made.run_id, "verb": made.verb, "containers": containers, "service": step.get("service")}
+        if made.mode == "destroy":
+            fields["volumes"] = made.volumes
+        return asked(made.plan, made.mode, self.clock, **fields)
 
     def _start(self, made: Session, step: Mapping[str, Any], hosts: Sequence[str]) -> None:
         if made.run:

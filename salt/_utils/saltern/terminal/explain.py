@@ -21,7 +21,8 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     parts = []
     for same, containers in groups.items():
         where = f" on {data['host']}" if data.get("host") else ""
-        head = f"{data.get('file')} {data.get('key')} in {names(containers)}{where}: {_result(chains[same], data.get('host'))}"
+        value = _result(chains[same], data.get("host"))
+        head = f"{data.get('file')} {data.get('key')} in {names(containers)}{where}: {value}"
         parts.append("\n".join([cut(head, width), *_chain(chains[same], width, colour)]))
     return "\n\n".join(parts)
 

@@ -64,6 +64,7 @@ def follow(
     *,
     alive: Callable[[], bool],
     estimates: dict[str, float] | None = None,
+    with_end: bool = True,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any] | None:
@@ -71,17 +72,21 @@ def follow(
 
     alive
         Whether the run's process still is.
+    with_end
+        Say how it ended and why it failed; not where the caller's answer says so.
 
     Returns the journal's ``end`` line, None when the run died without one.
     """
     screen = Screen(stream)
-    progress = Progress(run.document(), estimates or {}, width=screen.width, colour=screen.terminal)
+    progress = Progress(run.document(), estimates or {}, width=screen.width, colour=screen.terminal, brief=not with_end)
     journal = Journal(run.journal.path)
     while progress.end is None:
         living = alive()  # asked first: what a dying run wrote last is still read
         final = progress.feed(journal.more())
         screen.draw(final, progress.live(clock()))
         if progress.end is None:
+            if not living and not with_end:
+                return None
             if not living:
                 screen.draw([f"✗ The run's process is gone; nothing is lost: salt-run {_again(progress)}"], [])
                 return None

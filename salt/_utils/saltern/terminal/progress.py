@@ -21,12 +21,15 @@ class Progress:
         ``run.json``.
     estimates
         Seconds by step id, from earlier runs.
+    brief
+        Leave failures' details and the end to somebody else.
     """
 
     document: Mapping[str, Any]
     estimates: Mapping[str, float] = field(default_factory=dict)
     width: int = 100
     colour: bool = False
+    brief: bool = False
     started: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     ended: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     end: Mapping[str, Any] | None = None
@@ -69,6 +72,8 @@ class Progress:
 
     def _ended(self, line: Mapping[str, Any]) -> list[str]:
         if line.get("result") == "failed":
+            if self.brief:
+                return [*self._header(), f"{tint(FAILED, colour=self.colour)} {line.get('title', '')}"]
             verb = str(self.document.get("verb", ""))
             return [*self._header(), *failure.step(line, verb, width=self.width, colour=self.colour)]
         if line.get("result") == "skipped":
@@ -80,6 +85,8 @@ class Progress:
         return [*self._header(), self._line(OK, step, took)]
 
     def _end(self, line: Mapping[str, Any]) -> list[str]:
+        if self.brief:
+            return [""] if self.said_header else []
         skipped = [
             step["title"] for step in self._steps() if step["id"] not in self.ended and step["id"] not in self.started
         ]

@@ -19,7 +19,7 @@ def _read(suffix):
         return {}
 
 
-def converged(name, containers=None, mode="deploy"):
+def converged(name, containers=None, mode="deploy", volumes=False):
     """Make the pretended containers what the slice says."""
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     call = {"at": time.time(), "host": __opts__["id"], "mode": mode, "containers": containers, "test": __opts__["test"]}

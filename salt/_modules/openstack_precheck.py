@@ -28,6 +28,8 @@ def run(cheap=False, now=None):
     now : None
         The master's clock in epoch seconds when it sent this; None = the clock is not checked.
 
+    The model is the one of the minion's last pillar refresh; the state ``openstack_precheck.passed`` has today's.
+
     Returns ``{"host", "checks": [{"name", "ok", "found", "expected", "hint"}], "ok", "time"}``; ``time`` is this
     host's clock. Never raises for what is wrong with the host.
 

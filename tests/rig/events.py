@@ -54,7 +54,7 @@ class Recorder:
                 got = bus.get_event(wait=0.5, full=True, auto_reconnect=True)
                 if got:
                     with self._changed:
-                        self._events.append(Event(time.time(), got["tag"], got["data"]))
+                        self._events.append(Event(time.time(), got["tag"], _payload(got["data"])))
                         self._changed.notify_all()
 
     def mark(self) -> int:
@@ -95,3 +95,8 @@ class Recorder:
         with self._changed:
             lines = [json.dumps([e.at, e.tag, e.data], default=str) for e in self._events]
         path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _payload(data: dict[str, Any]) -> dict[str, Any]:
+    """What was fired: an event from a minion comes wrapped."""
+    return dict(data["data"]) if data.get("cmd") == "_minion_event" and isinstance(data.get("data"), dict) else data

@@ -89,7 +89,7 @@ def model_valid(model: Mapping[str, Any]) -> Check:
     """The host has a model, and it has no errors."""
     expected = "a model without errors"
     if not model:
-        hint = "Add the host to openstack:hosts, then salt-run openstack.validate; is ext_pillar openstack configured?"
+        hint = "Add it to openstack:hosts and run salt-run openstack.validate; if it is there: saltutil.refresh_pillar"
         return Check("model", False, "the master gives this minion no model", expected, hint)
     errors = model.get("errors") or []
     if not errors:

@@ -1,7 +1,8 @@
 """What happened and what was decided, one JSON line each, only ever appended.
 
 Kinds of lines: ``event`` (a health event as it came), ``queued`` (on which way), ``decision`` (with all the evidence it
-rests on), ``order`` and ``result`` (what a minion was told, and what it answered), ``setting`` (an operator's pause).
+rests on), ``order`` (what a minion was told; its answer is an event ``healed``), ``setting`` and ``reset`` (what an
+operator said).
 A decision line can be decided again from its evidence: that is how rules are tested against the past.
 """
 

@@ -61,7 +61,7 @@ class Queue:
         found = []
         for path in self._by_age(self.directory):
             event = files.read(path)
-            if event is None:
+            if event is None or event.get("event") != path.stem:
                 self._finish(path)
             else:
                 found.append(event)

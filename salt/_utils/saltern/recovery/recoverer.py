@@ -16,12 +16,13 @@ from typing import Any
 from saltern.contract import events
 from saltern.contract.errors import SalternError
 from saltern.plan import compiled
-from saltern.recovery import files, openrun
+from saltern.recovery import files, incoming, openrun
 from saltern.recovery import sweep as sweeps
 from saltern.recovery.decide import Decision
 from saltern.recovery.drivers import Drivers, Order, Scene
 from saltern.recovery.evidence import Evidence, Settings, settings_from
 from saltern.recovery.history import History
+from saltern.recovery.incoming import Message
 from saltern.recovery.leases import Leases
 from saltern.recovery.queue import Queue
 from saltern.recovery.single import Single
@@ -67,7 +68,7 @@ class Recoverer:
 
     # inputs
 
-    def event(self, tag: str, data: Mapping[str, Any], sender: str, now: float) -> None:
+    def event(self, tag: str, data: Any, sender: str, now: float) -> None:
         """A health event from the bus.
 
         data
@@ -75,8 +76,11 @@ class Recoverer:
         sender
             Id of the minion that sent it, as the master has verified it; one that speaks of another host is ignored.
         """
+        message = incoming.accept(tag, data, sender)
+        if message is None or self._again_the_same(tag, message.data):
+            return
         try:
-            self._event(tag, data, sender, now)
+            self._event(message, now)
         except Exception:
             log.exception("The event %s could not be used", tag)
 
@@ -87,15 +91,15 @@ class Recoverer:
             return
         answer = result if isinstance(result, Mapping) else {"result": "failed", "why": str(result)[:500]}
         outcome = {key: answer.get(key) for key in ("result", "why", "seconds")}
-        about = {"host": order.host, "container": order.container, "order": order.id}
-        if order.function == "heal":
-            event = order.kwargs.get("event")
-            self._write("result", now, **about, event=event, **outcome)
-            self.leases.release(f"{order.host}/{order.container}", order.id)
-            cloud = str(self.plan().get("cloud") or "")
-            said = {"host": order.host, "container": order.container, "event": event, "by": f"order {order.id}"}
-            tag = events.health_tag(order.host, order.container, "healed")
-            self._fire(tag, events.stamped(cloud, now, **said, **outcome))
+        if order.function != "heal":
+            return
+        said = {"host": order.host, "container": order.container, "event": order.kwargs.get("event")}
+        said |= {"by": f"order {order.id}", **outcome}
+        about = {"host": order.host, "container": order.container, "event": said["event"]}
+        self._write("event", now, **about, what="healed", data=said)
+        self.leases.release(f"{order.host}/{order.container}", order.id)
+        tag = events.health_tag(order.host, order.container, "healed")
+        self._fire(tag, events.stamped(str(self.plan().get("cloud") or ""), now, **said))
 
     def run_ended(self, now: float) -> None:
         """A run has ended: what waited for it is looked at again."""
@@ -142,22 +146,20 @@ class Recoverer:
 
     # events
 
-    def _event(self, tag: str, data: Mapping[str, Any], sender: str, now: float) -> None:
-        parsed = events.parse_health(tag)
-        if parsed is None or parsed.host != sender or not isinstance(data, Mapping) or self._again_the_same(tag, data):
+    def _event(self, message: Message, now: float) -> None:
+        host, container = message.host, message.container
+        if message.kind == "failed":
+            self._reported(message.data, "bus", now)
             return
-        if parsed.kind == "failed":
-            self._reported(dict(data), "bus", now)
-            return
-        line = {"host": parsed.host, "container": parsed.container or "", "what": parsed.kind, "data": dict(data)}
-        if parsed.kind == "snapshot":
+        line = {"host": host, "container": container, "what": message.kind, "data": message.data}
+        if message.kind == "snapshot":
             self.state.apply({"kind": "event", "at": now, **line})
-            files.write(self.reports / f"{parsed.host}.json", self.state.reports[parsed.host])
+            files.write(self.reports / f"{host}.json", self.state.reports[host])
         else:
-            self._write("event", now, **line)
-        if parsed.kind == "healthy":
-            self.leases.drop(f"{parsed.host}/{parsed.container}")
-            self._again.pop((parsed.host, str(parsed.container)), None)
+            self._write("event", now, **line, event=message.data.get("event"))
+        if message.kind == "healthy":
+            self.leases.drop(f"{host}/{container}")
+            self._again.pop((host, container), None)
             self._look_again(now, "needs")
 
     def _again_the_same(self, tag: str, data: Mapping[str, Any]) -> bool:
@@ -177,13 +179,20 @@ class Recoverer:
 
     def _drain(self, now: float) -> None:
         for event in self.queue.waiting():
-            via = event.pop("via", "")
-            host, container = str(event.get("host")), str(event.get("container"))
-            line = {"host": host, "container": container, "event": event.get("event")}
-            self._write("event", now, **line, what="failed", via=via, data=event)
-            self.leases.drop(f"{host}/{container}")  # its host says that whatever was ordered before is over
-            self._handle(event, now)
-            self.queue.done(str(event.get("event")))
+            try:
+                self._work(event, now)
+            except Exception:
+                log.exception("The failure %s could not be worked on", event.get("event"))
+            finally:
+                self.queue.done(str(event.get("event")))
+
+    def _work(self, event: dict[str, Any], now: float) -> None:
+        via = event.pop("via", "")
+        host, container = str(event.get("host")), str(event.get("container"))
+        line = {"host": host, "container": container, "event": event.get("event")}
+        self._write("event", now, **line, what="failed", via=via, data=event)
+        self.leases.drop(f"{host}/{container}")  # its host says that whatever was ordered before is over
+        self._handle(event, now)
 
     def _handle(self, event: dict[str, Any], now: float) -> None:
         key = (str(event.get("host")), str(event.get("container")))

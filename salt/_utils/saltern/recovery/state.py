@@ -40,8 +40,6 @@ class State:
         at = float(line.get("at") or 0)
         if kind == "event":
             self._event(str(line.get("what")), key, line.get("data") or {}, at)
-        elif kind == "result":
-            self._healed(key, str(line.get("result")), at)
         elif kind == "decision":
             self.decisions[key] = {k: line.get(k) for k in ("at", "event", "order", "decision", "rule", "until")}
             if line.get("rule") == "silent host":
@@ -93,9 +91,7 @@ class State:
     def _healed(self, key: Key, result: str, at: float) -> None:
         if result in HEALED:
             times = [t for t in self.heals.get(key, []) if t >= at - WINDOW]
-            if not times or at - times[-1] > 0.5:  # the minion's event and the order's answer tell of one heal
-                times.append(at)
-            self.heals[key] = times
+            self.heals[key] = [*times, at]
 
     def _reset(self, key: Key) -> None:
         for known in [k for k in self.heals if key[0] in ("", k[0]) and key[1] in ("", k[1])]:

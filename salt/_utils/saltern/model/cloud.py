@@ -83,6 +83,11 @@ class Cloud:
         return {name: service for service in self.services.values() for name in service.containers}
 
     @cached_property
+    def secret_values(self) -> set[str]:
+        """Every value under ``openstack:secrets``."""
+        return texts_of(self.secrets)
+
+    @cached_property
     def frontends(self) -> dict[str, Frontend]:
         """Frontends of enabled services by name, sorted."""
         found = {f.name: f for service in self.services.values() for f in service.frontends}
@@ -129,6 +134,15 @@ class Cloud:
         items = self.variables[service].get(variable) or {}
         pairs = items.items() if isinstance(items, dict) else ((str(item), item) for item in items)
         return [(str(key), value) for key, value in pairs]
+
+
+def texts_of(value: Any) -> set[str]:
+    """Every text and number in a tree, as text."""
+    if isinstance(value, Mapping):
+        return {text for item in value.values() for text in texts_of(item)}
+    if isinstance(value, list):
+        return {text for item in value for text in texts_of(item)}
+    return {str(value)} if isinstance(value, (str, int, float)) and not isinstance(value, bool) else set()
 
 
 def enabled(tree: Mapping[str, Any], services: Mapping[str, Service]) -> dict[str, Service]:

@@ -6,8 +6,9 @@ The order (later wins, per key): the service's template, ``openstack:config:glob
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from saltern.contract.masking import MASK, mask
@@ -52,7 +53,7 @@ def layers(cloud: Cloud, service: str, container: str, instance: str, host: Host
             yield Layer(rank, (*path, file), values)
 
 
-Setting = tuple[int, str, str, str]  # rank (weakest first), value (masked), who, where
+Setting = tuple[int, str, str, str]  # rank (weakest first), value, who, where
 
 
 @dataclass
@@ -68,18 +69,26 @@ class Origins:
         keys = self.files.setdefault(file, {}).setdefault(container, {})
         keys.setdefault(key, {}).setdefault(setting, []).append(host)
 
-    def as_dict(self, members: Mapping[str, int]) -> dict[str, Any]:
+    def as_dict(self, members: Mapping[str, int], secrets: Iterable[str]) -> dict[str, Any]:
         """JSON-able form. ``hosts`` is null where a setting holds on all of the container's hosts.
 
         members
             Number of hosts of each container.
+        secrets
+            Every secret value; masked wherever it occurs.
         """
+        known = sorted(secrets)
+
+        @cache
+        def masked(value: str) -> str:
+            return mask(value, known)
+
         return {
             file: {
                 container: {
                     key: [
                         {
-                            "value": v,
+                            "value": masked(v),
                             "who": who,
                             "where": where,
                             "hosts": None if len(hosts) == members.get(container) else hosts,
@@ -144,22 +153,20 @@ class ConfigFiles:
         where = f"{scope.service.folder}/files/{template}"
         for section, keys in base.items():
             for key, values in keys.items():
-                shown = _masked(section, key, values, scope.used)
+                shown = _shown(key, values)
                 self.origins.note(name, instance, f"{section}.{key}", (0, shown, "template", where), host.id)
         for layer in overrides:
             for section, settings in layer.values.items():
                 for key, value in settings.items():
                     place = self.cloud.sources.locate((*layer.path, section, key))
-                    shown = "(removed)" if value is None else _masked(section, key, ini.values_of(value), scope.used)
+                    shown = "(removed)" if value is None else _shown(key, ini.values_of(value))
                     self.origins.note(
                         name, instance, f"{section}.{key}", (layer.rank, shown, layer.who, str(place)), host.id
                     )
 
 
-def _masked(section: str, key: str, values: list[str | None], used: set[str]) -> str:
-    if sensitive((key,)):
-        return MASK
-    return mask(", ".join("(set)" if v is None else v for v in values), used)
+def _shown(key: str, values: list[str | None]) -> str:
+    return MASK if sensitive((key,)) else ", ".join("(set)" if v is None else v for v in values)
 
 
 def _secret_values(layer: Layer) -> Iterator[str]:

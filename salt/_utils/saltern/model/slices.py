@@ -37,15 +37,17 @@ class Slicer:
         self.builder = SpecBuilder(cloud)
         self._problems: dict[str, Problems] = {}
         self._seen: set[tuple[Any, ...]] = set()
+        self._every_secret: set[str] = set()
 
     def all(self) -> Slices:
         made = Slices()
         counts: dict[str, int] = {}
         for host in self.cloud.hosts.values():
             made.hosts[host.id] = self.host(host)
+            self._every_secret.update(made.hosts[host.id]["secrets"])
             for spec in made.hosts[host.id]["containers"]:
                 counts[spec["name"]] = counts.get(spec["name"], 0) + 1
-        made.origins = self.builder.configs.origins.as_dict(counts)
+        made.origins = self.builder.configs.origins.as_dict(counts, self._every_secret | self.cloud.secret_values)
         made.problems = [p for problems in self._problems.values() for p in problems.items]
         return made
 

@@ -6,14 +6,15 @@ The digest names the inputs, so a model that was compiled before need not be com
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from saltern.contract import digests
 from saltern.contract.errors import Problem
+from saltern.contract.masking import mask
 from saltern.contract.names import instance
 from saltern.model import checks, schema
-from saltern.model.cloud import TOOLBOX, Cloud, resolve
+from saltern.model.cloud import TOOLBOX, Cloud, resolve, texts_of
 from saltern.model.problems import Problems
 from saltern.model.schema_pillar import OPENSTACK
 from saltern.model.services import Services
@@ -62,6 +63,23 @@ def compile_model(tree: Tree, services: Services, digest: str, library_digest: s
     library_digest
         Goes into the slices, for hosts to compare with their own.
     """
+    made = _compile(tree, services, digest, library_digest)
+    secrets = texts_of(tree.data.get("secrets"))
+    made.problems = [_masked(problem, secrets) for problem in made.problems]
+    return made
+
+
+def _masked(problem: Problem, secrets: set[str]) -> Problem:
+    """A secret in the wrong place is still one: never quoted."""
+    return replace(
+        problem,
+        expected=mask(problem.expected, secrets),
+        found=mask(problem.found, secrets),
+        hint=mask(problem.hint, secrets),
+    )
+
+
+def _compile(tree: Tree, services: Services, digest: str, library_digest: str) -> Compiled:
     problems = [*tree.problems, *services.problems, *checks.check_services(services.services)]
     shape = Problems(tree.sources)
     schema.check(tree.data, OPENSTACK, shape, ("openstack",))

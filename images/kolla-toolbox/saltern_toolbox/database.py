@@ -31,9 +31,7 @@ class Databases:
 
     def __init__(self, server, act):
         self._server, self._act = server, act
-        self._schemas = dict(
-            server.query("SELECT schema_name, default_character_set_name FROM information_schema.schemata")
-        )
+        self._schemas = {name for (name,) in server.query("SELECT schema_name FROM information_schema.schemata")}
         self._users = {
             user: (plugin, stored)
             for user, plugin, stored in server.query(
@@ -51,14 +49,11 @@ class Databases:
         return changes
 
     def _schema(self, name):
+        # Its character set is a matter of its creation only: Keystone's own migrations change the default afterwards.
         if name not in self._schemas:
-            self._schemas[name] = CHARSET
+            self._schemas.add(name)
             self._do(f"CREATE DATABASE IF NOT EXISTS {identifier(name)} CHARACTER SET {CHARSET}")
             return [change("database", name, "create")]
-        if self._schemas[name] != CHARSET:
-            self._schemas[name] = CHARSET
-            self._do(f"ALTER DATABASE {identifier(name)} CHARACTER SET {CHARSET}")
-            return [change("database", name, "update", "character set")]
         return []
 
     def _user(self, user, password):

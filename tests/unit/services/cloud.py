@@ -1,5 +1,7 @@
 """Compile clouds of the real service folders, as the master does, for tests that look at what hosts would get."""
 
+import base64
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,17 @@ AIO = {"aio": {"address": "10.0.0.11", "roles": ALL}}
 THREE = {f"ctl{n}": {"address": f"10.0.0.1{n}", "roles": ["control", "database", "loadbalancer"]} for n in (1, 2, 3)}
 
 
+def fernet_key(name: str, number: int) -> str:
+    """A valid key, always the same one."""
+    return base64.urlsafe_b64encode(hashlib.sha256(f"{number} of {name}".encode()).digest()).decode()
+
+
 def secrets_for(services: Services) -> dict[str, Any]:
     """A value for each secret, recognisable by its name."""
     found: dict[str, Any] = {}
     for service in services.services.values():
         for name, kind in service.secrets.items():
-            keys = [f"key{n}-of-{name}" for n in range(kind.get("count", 0))]
+            keys = [fernet_key(name, n) for n in range(kind.get("count", 0))]
             found[name] = keys or f"secret-of-{name}"
     return found
 

@@ -33,8 +33,8 @@ class Server:
         pass
 
     def on_schemata(self, _found: Any, _args: Any) -> Any:
-        r"SELECT schema_name, default_character_set_name"
-        return list(self.schemas.items())
+        r"SELECT schema_name FROM"
+        return [(name,) for name in self.schemas]
 
     def on_users(self, _found: Any, _args: Any) -> Any:
         r"SELECT user, plugin"
@@ -47,10 +47,6 @@ class Server:
     def on_create_schema(self, found: Any, _args: Any) -> None:
         r"CREATE DATABASE IF NOT EXISTS `?(\w+)`? CHARACTER SET (\w+)"
         self.schemas.setdefault(found[1], found[2])
-
-    def on_alter_schema(self, found: Any, _args: Any) -> None:
-        r"ALTER DATABASE `(\w+)` CHARACTER SET (\w+)"
-        self.schemas[found[1]] = found[2]
 
     def on_create_user(self, _found: Any, args: Any) -> None:
         r"CREATE USER IF NOT EXISTS %s@'%'$"

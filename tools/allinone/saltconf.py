@@ -122,6 +122,8 @@ def minion(layout: Layout, port: dict[str, int]) -> dict[str, Any]:
 def write(layout: Layout, made: Made) -> list[str]:
     """Write both files; returns the kinds whose file changed (``master``, ``minion``)."""
     layout.make()
+    # salt-run wants it, and works before the master's first start if it is there.
+    (layout.config / "cache" / "master" / "proc").mkdir(parents=True, exist_ok=True)
     port = ports(made)
     contents = {"master": master(layout, port), "minion": minion(layout, port)}
     return [kind for kind, settings in contents.items() if _write(layout.config / kind, kind, settings)]

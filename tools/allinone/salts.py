@@ -97,12 +97,13 @@ def _minion(layout: Layout, phase: Phase, changed: bool) -> None:
     if daemons.pid(layout, "minion"):
         return
     phase.step("bringing modules, states and engines to the minion")
-    shell.run(
-        [*command(layout, "salt-call"), "--local", "--retcode-passthrough", "state.apply", "openstack.setup.minion"],
-        layout.log / "salt.log",
-        what="The minion's configuration could not be written",
-        advice="./saltern up",
-    )
+    for words in (["saltutil.sync_all", "saltenv=base", "refresh=False"], ["openstack_setup.minion"]):
+        shell.run(
+            [*command(layout, "salt-call"), "--local", "--retcode-passthrough", *words],
+            layout.log / "salt.log",
+            what=f"salt-call --local {words[0]} failed",
+            advice="./saltern up",
+        )
     daemons.start(layout, "minion")
     phase.step("salt-minion started")
 

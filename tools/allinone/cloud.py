@@ -63,7 +63,10 @@ def build(layout: Layout, console: Console, phase: Phase) -> None:
         what="Images could not be built",
         advice="mend the cause, then ./saltern up (what is built stays)",
     )
-    phase.detail = built(_json(text))
+    data = _json(text)
+    if data.get("kind") != "build":
+        raise Stop("salt-run openstack.build gave no answer", log=str(layout.log / "build.log"), advice="./saltern up")
+    phase.detail = built(data)
 
 
 def built(data: dict[str, Any]) -> str:
@@ -78,20 +81,32 @@ def built(data: dict[str, Any]) -> str:
 def deploy(layout: Layout, console: Console, phase: Phase) -> None:
     """``salt-run state.orch openstack.deploy``, its live lines shown."""
     phase.step("salt-run state.orch openstack.deploy")
-    shell.show(
-        [*command(layout, "salt-run"), "state.orch", "openstack.deploy"],
-        layout.log / "deploy.log",
-        console,
-        what="The deploy failed; what it had done stays, and the next run goes on from there",
-        advice="mend the cause, then ./saltern up (or: . .saltern/env && salt-run state.orch openstack.deploy)",
-    )
+    before = journal()
+    try:
+        shell.show(
+            [*command(layout, "salt-run"), "state.orch", "openstack.deploy"],
+            layout.log / "deploy.log",
+            console,
+            what="The deploy failed; what it had done stays, and the next run goes on from there",
+            advice="mend the cause, then ./saltern up (or: . .saltern/env && salt-run state.orch openstack.deploy)",
+        )
+    except Stop as error:
+        if summary() and journal() != before:
+            # The run has said itself what failed, where and why.
+            error.tail = ""
+        raise
     phase.detail = summary()
+
+
+def journal(state: Path = MASTER_STATE) -> Path | None:
+    """The last run's journal."""
+    return max((state / "runs").glob("*/journal.jsonl"), default=None)
 
 
 def summary(state: Path = MASTER_STATE) -> str:
     """The last run's own summary out of its journal; empty when there is none."""
-    journals = sorted((state / "runs").glob("*/journal.jsonl"))
-    for line in reversed(journals[-1].read_text().splitlines() if journals else []):
+    last = journal(state)
+    for line in reversed(last.read_text().splitlines() if last else []):
         try:
             entry = json.loads(line)
         except ValueError:

@@ -1,5 +1,6 @@
 """One cloud on two hosts of a rig for the whole session; every test leaves it deployed, with the base model."""
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,9 @@ from rig import twohosts
 from rig.cloud import SaltCloud
 from rig.openstackapi import OpenStack
 from rig.rig import Rig
+
+for noisy in ("salt", "saltfactories", "asyncio", "git"):  # else a failure drowns in what Salt says to itself
+    logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,9 @@ class SaltCloud:
         return dict(salt.config.client_config(str(self.config / "master")))
 
     def start_master(self) -> None:
-        """Start it and wait until it serves."""
+        """Start it and wait until it serves; one that runs is left alone."""
+        if self._master is not None:
+            return
         settings = saltconf.master(self.root, self.checkout, self.rig.master_address)
         (self.config / "master").write_text(yaml.safe_dump(settings), encoding="utf-8")
         ready = self.root / "cache/health/ready"

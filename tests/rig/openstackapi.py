@@ -24,7 +24,7 @@ class OpenStack:
         }
         body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": domain}}}}
         _, headers, answer = self.call("POST", 5000, "/v3/auth/tokens", body)
-        self.token = headers["X-Subject-Token"]
+        self.token = headers["x-subject-token"]
         self.catalog: list[dict[str, Any]] = answer["token"]["catalog"]
 
     def call(
@@ -38,7 +38,11 @@ class OpenStack:
         with urllib.request.urlopen(request, timeout=30) as answer:
             raw = answer.read()
             is_json = "json" in answer.headers.get("Content-Type", "")
-            return answer.status, dict(answer.headers), json.loads(raw) if is_json and raw else raw
+            return (
+                answer.status,
+                {name.lower(): value for name, value in answer.headers.items()},
+                json.loads(raw) if is_json and raw else raw,
+            )
 
     def names(self, what: str) -> list[str]:
         """Sorted names of Keystone's ``users``, ``projects``, ``roles``, ``services``; URLs of ``endpoints``."""

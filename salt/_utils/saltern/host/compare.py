@@ -91,7 +91,9 @@ def look(host: Host, spec: Spec, made: Body, current: Current | None, inspected:
     document, wanted = host.store.desired.get(spec["name"]), made["Labels"][LABEL_SPEC]
     found: list[dict[str, Any]] | None = None
     if current is not None and not committed.matches(document, current.label, wanted):
-        found = _readable(diff.differences(inspected or host.engine.inspect(current.id) or {}, made), spec)
+        inspected = inspected or host.engine.inspect(current.id) or {}
+        image = host.engine.inspect_image(current.image_id) or {}
+        found = _readable(diff.differences(inspected, made, image), spec)
     decision = decide.present(
         wanted,
         document,
@@ -154,7 +156,10 @@ def _strangers(host: Host, known: set[str], listed: list[Current], mode: str, na
     documents = host.store.desired.all()
     there = {item.name: item for item in listed if mode == "destroy" or not item.job}
     own = {base(item.name) for item in listed if item.own} | {n for n, d in documents.items() if d["spec"].get("own")}
-    found = {*(base(name) for name in there), *documents} - known
+    traces = {
+        n for n in (*host.store.records.names(), *files.owners(host.store.config)) if mode == "destroy" or "--" not in n
+    }
+    found = {*(base(name) for name in there), *documents, *traces} - known
     found = found - own if names is None else found & names
     decisions = ((name, decide.absent(documents.get(name), there.get(name), traces=True)) for name in sorted(found))
     return [Task(name, None, None, there.get(name), decision) for name, decision in decisions]

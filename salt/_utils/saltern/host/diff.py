@@ -24,9 +24,7 @@ _UNSET: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
-def differences(
-    inspected: dict[str, Any], body: dict[str, Any], image: dict[str, Any] | None = None
-) -> list[Difference]:
+def differences(inspected: dict[str, Any], body: dict[str, Any], image: dict[str, Any]) -> list[Difference]:
     """Field by field: ``[{"field", "current", "desired"}]``, empty when the container is what the body asks for.
 
     inspected
@@ -34,11 +32,11 @@ def differences(
     body
         As :func:`saltern.host.spec.body` makes it.
     image
-        The image as inspected, to tell its own environment and command from the container's; None = do not look at
-        environment that the body does not name.
+        The image that the container was made from, as inspected (empty when it is gone): its environment, command and
+        user stand in the container where nothing else was said.
     """
     have, host = inspected.get("Config") or {}, inspected.get("HostConfig") or {}
-    wanted = body["HostConfig"]
+    wanted, default = body["HostConfig"], image.get("Config") or {}
     found: list[Difference] = []
 
     def compare(field: str, current: Any, desired: Any) -> None:
@@ -47,8 +45,11 @@ def differences(
 
     compare("image", inspected.get("Image"), body["Image"])
     for key, field in (("Cmd", "command"), ("User", "user"), ("StopSignal", "stop_signal"), ("Hostname", "hostname")):
-        _optional(compare, field, have.get(key), body.get(key), (image or {}).get("Config", {}).get(key), image)
-    _environment(compare, have.get("Env") or [], body["Env"], image)
+        if body.get(key) is not None:
+            compare(field, have.get(key), body[key])
+        elif key in ("Cmd", "User"):
+            compare(field, have.get(key) or None, default.get(key) or None)
+    compare("environment", _own_environment(have.get("Env") or [], default), _own_environment(body["Env"], default))
     compare("labels", _labels(have.get("Labels")), _labels(body["Labels"]))
     compare("healthcheck", _healthcheck(have.get("Healthcheck")), _healthcheck(body["Healthcheck"]))
     compare("stop_timeout", have.get("StopTimeout"), body["StopTimeout"])
@@ -69,22 +70,10 @@ def differences(
     return found
 
 
-def _optional(compare: Any, field: str, current: Any, desired: Any, default: Any, image: dict[str, Any] | None) -> None:
-    """A field that falls back to the image's when the body does not set it."""
-    if desired is not None:
-        compare(field, current, desired)
-    elif image is not None and field in ("command", "user"):
-        compare(field, current or None, default or None)
-
-
-def _environment(compare: Any, current: list[str], desired: list[str], image: dict[str, Any] | None) -> None:
-    # The engine puts the image's variables before ours; a name that ours repeats replaces it.
-    have, want = dict(_pair(e) for e in current), dict(_pair(e) for e in desired)
-    if image is None:
-        have = {name: value for name, value in have.items() if name in want}
-    else:
-        want = {**dict(_pair(e) for e in (image.get("Config") or {}).get("Env") or []), **want}
-    compare("environment", have, want)
+def _own_environment(pairs: list[str], image: dict[str, Any]) -> dict[str, str]:
+    """What was set for the container: the engine puts the image's variables among them."""
+    given = dict(_pair(entry) for entry in image.get("Env") or [])
+    return {name: value for name, value in map(_pair, pairs) if given.get(name) != value}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -159,6 +159,14 @@ def prune(config_root: Path, name: str, keep: Iterable[str]) -> None:
             top.rmdir()
 
 
+def owners(config_root: Path) -> list[str]:
+    """Containers that have a configuration on this host."""
+    try:
+        return sorted(entry.name for entry in config_root.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
 def masked(config_root: Path, name: str, digest: str) -> dict[str, str]:
     """The text of a directory's files without secrets, as it was written; empty when that is not known."""
     try:

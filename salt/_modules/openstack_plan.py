@@ -50,10 +50,13 @@ def _renderer():
     renderers = salt.loader.render(opts, __salt__)
     default = opts.get("renderer", "jinja|yaml")
 
+    lists = opts.get("renderer_blacklist"), opts.get("renderer_whitelist")
+
     def render(path):
-        return salt.template.compile_template(
-            str(path), renderers, default, opts.get("renderer_blacklist"), opts.get("renderer_whitelist"), "base"
-        )
+        # Salt only logs a renderer that it does not have, and takes the file for an empty one.
+        if not salt.template.template_shebang(str(path), renderers, default, *lists, ""):
+            raise SalternError("its first line names no renderer that this master has")
+        return salt.template.compile_template(str(path), renderers, default, *lists, "base")
 
     return render
 

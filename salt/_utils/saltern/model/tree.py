@@ -100,9 +100,12 @@ def _read(path: FilePath, name: str, render: Render, problems: Problems) -> _Fil
 
 
 def _sentence(exc: Exception) -> str:
-    """First line of an error: what follows are excerpts of the file, where secrets may be."""
-    text = str(exc).strip().splitlines()
-    return (text[0][:200] if text else "") or type(exc).__name__
+    """The line of an error that says what is wrong: the others are excerpts of the file, where secrets may be."""
+    # Salt's SaltRenderError keeps YAML's own error, whose text begins with what was being read
+    if isinstance(problem := getattr(getattr(exc, "error", exc), "problem", None), str):
+        return problem
+    lines = str(exc).strip().splitlines() or [type(exc).__name__]
+    return (lines[-1] if lines[0].startswith("Traceback") else lines[0])[:200]
 
 
 def _line(exc: Exception) -> int | None:

@@ -85,7 +85,7 @@ def silent(kind: str, data: dict[str, Any]) -> None:
 
 
 def listing(engine: Engine) -> list[dict[str, Any]]:
-    """All images that carry our label, tagged or not: ``{"id", "tags", "image", "inputs", "release", "size"}``; one call."""
+    """All images with our label, tagged or not: ``{"id", "tags", "image", "inputs", "release", "size"}``; one call."""
     found = engine._call("list images", lambda api: list(api.images(filters={"label": [LABEL_IMAGE]})))
     return [
         {

@@ -38,6 +38,12 @@ FORGET = (
     "etc/resolv.conf",
 )
 EMPTY = ("var/log", "var/cache/debconf", "var/cache/apt")
+MODES = "u-s,g-s"  # a container's user has no use for passwd, mount and their likes with the rights of another
+# as images/_build/packages does in the other images: what a refresh compares
+LIST = (
+    'mkdir -p "$1"/usr/share/saltern/packages && '
+    """chroot "$1" dpkg-query -W -f '${Package} ${Version}\\n' > "$1"/usr/share/saltern/packages/distro"""
+)
 EPOCH = "1735689600"  # one time for all files that the bootstrap makes: the same packages give the same bytes
 
 
@@ -61,12 +67,15 @@ def recipe(suite: str, packages: tuple[str, ...]) -> dict[str, Any]:
         "kept": KEPT,
         "forget": FORGET,
         "empty": EMPTY,
+        "modes": MODES,
+        "list": LIST,
     }
 
 
 def command(request: BaseRequest, settings: Settings, target: Path) -> list[str]:
     """The mmdebstrap call."""
     hooks = [f'rm -rf "$1"/{path}' for path in FORGET] + [f'find "$1"/{path} -type f -delete' for path in EMPTY]
+    hooks += [f'find "$1" -xdev -type f -perm /6000 -exec chmod {MODES} {{}} +', LIST]
     return [
         "mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(request.packages)}",
         *[f"--dpkgopt=path-exclude={path}" for path in EXCLUDED], *[f"--dpkgopt=path-include={path}" for path in KEPT],

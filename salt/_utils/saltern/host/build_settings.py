@@ -77,6 +77,9 @@ def gather(
         "etc/pip.conf": _pip_conf(index, bool(pem)).encode(),
         f"{FOLDER}/ca.pem": pem,
     }
+    for path in (root / "etc/apt/auth.conf", *sorted((root / "etc/apt/auth.conf.d").glob("*.conf"))):
+        if path.is_file():
+            files[path.relative_to(root).as_posix()] = path.read_bytes()
     return Settings(files, sources, options, _secrets([*sources, *index.values(), *options.values()]))
 
 
@@ -185,7 +188,7 @@ def _apt_conf(options: Mapping[str, str], bundle: bool) -> str:
 
 
 def _index(mirror: Any, root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """``index-url``, ``extra-index-url`` and ``trusted-host`` that a build can use: addresses, no paths of this host."""
+    """``index-url``, ``extra-index-url`` and ``trusted-host`` as a build can use them: no paths of this host."""
     if mirror:
         return {"index-url": str(mirror)}
     found: dict[str, str] = {}

@@ -10,6 +10,7 @@ from typing import Any
 
 TAIL = 20
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)", re.S)
+_TELLING = ("FROM ", "RUN ", "COPY ", "ADD ")  # the others take no time
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _CODE = re.compile(r"returned a non-zero code: \d+")
 
@@ -43,7 +44,8 @@ class BuildStream:
         if match := _STEP.match(line):
             self.step = f"step {match[1]} of {match[2]}: {match[3].strip()[:160]}"
             self.tail.clear()
-            self.on_step(int(match[1]), int(match[2]), describe(match[3].strip()))
+            if match[3].startswith(_TELLING):
+                self.on_step(int(match[1]), int(match[2]), describe(match[3].strip()))
         elif line and not line.startswith(" --->") and not line.startswith("Removing intermediate"):
             self.tail.append(line)
 

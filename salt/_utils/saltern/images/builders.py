@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import HOST_ROOT
 from saltern.host import build as host_build
-from saltern.host.build import BuildRequest, Report, silent
+from saltern.host import build_refresh
+from saltern.host.build import BuildRequest, Report, StepFailed, silent
 from saltern.host.build_base import BaseRequest, import_base
 from saltern.host.build_settings import Settings, gather
 from saltern.host.engine import Engine
+
+Ask = Callable[[str, dict[str, Any]], Any]
 
 
 class Builder(Protocol):
@@ -27,6 +32,9 @@ class Builder(Protocol):
 
     def tag(self, image_id: str, reference: str) -> None:
         """Give an image a further name."""
+
+    def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
+        """Packages of images (name → reference) that the mirror has newer: image → package → version."""
 
 
 class LocalBuilder:
@@ -76,3 +84,52 @@ class LocalBuilder:
 
     def tag(self, image_id: str, reference: str) -> None:
         host_build.tag(self.engine, image_id, reference)
+
+    def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
+        return build_refresh.outdated(self.engine, images, asker, self.settings, network=network)
+
+
+class MinionBuilder:
+    """A minion's ``openstack_image`` module.
+
+    ask
+        ``ask(function, keyword arguments)`` → what the function returned; raises SalternError when the minion does
+        not answer or the function failed. Called from several threads.
+    suite, mirrors
+        Handed to the minion; what is absent it takes from its own configuration.
+    """
+
+    def __init__(self, ask: Ask, *, suite: str, mirrors: Any = None) -> None:
+        self._ask, self._where = ask, {"suite": suite, "mirrors": dict(mirrors or {})}
+
+    def listing(self) -> list[dict[str, Any]]:
+        return list(self._ask("openstack_image.list", {}))
+
+    def build(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._made("openstack_image.build", request)
+
+    def import_base(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._made("openstack_image.import_base", request)
+
+    def tag(self, image_id: str, reference: str) -> None:
+        self._ask("openstack_image.tag", {"image_id": image_id, "reference": reference})
+
+    def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
+        arguments = {"images": images, "asker": asker, "network": network, **self._where}
+        return dict(self._ask("openstack_image.outdated", arguments))
+
+    def _made(self, function: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = self._ask(function, request)
+        except SalternError as error:
+            raise BuildFailed(error.message, where=error.where or request["image"], hint=error.hint) from error
+        if answer.get("result") == "built":
+            return dict(answer)
+        failure = StepFailed(
+            str(answer.get("error")),
+            where=str(answer.get("where", "")),
+            step=str(answer.get("step", "")),
+            log=list(answer.get("log") or []),
+        )
+        failure.hint = str(answer.get("hint", ""))
+        raise failure

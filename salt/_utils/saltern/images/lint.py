@@ -6,16 +6,20 @@ import re
 from dataclasses import dataclass
 
 _FORBIDDEN = (
-    (re.compile(r"^RUN\s+--(mount|network|security)", re.I), "RUN --{0} needs BuildKit", "Use COPY --from a stage"),
-    (re.compile(r"^(?:COPY|ADD)\s.*--(chmod|link|parents|exclude)", re.I), "--{0} needs BuildKit", "Set modes in a stage"),
-    (re.compile(r"^(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w+", re.I), "a heredoc needs BuildKit", "Put the text into a file and COPY it"),
-    (re.compile(r"^ADD\s+(?:--\S+\s+)*(?:https?|git)[:@]", re.I), "ADD of an address is not checked by any hash", "Use a lock"),
-)  # fmt: skip
+    (r"^RUN\s+--(mount|network|security)", "RUN --{0} needs BuildKit", "Use COPY --from a stage"),
+    (r"^(?:COPY|ADD)\s.*--(chmod|link|parents|exclude)", "--{0} needs BuildKit", "Set modes in a stage"),
+    (r"^(?:RUN|COPY|ADD)\s.*<<-?\s*[\"']?\w+", "a heredoc needs BuildKit", "Put the text into a file and COPY it"),
+    (r"^ADD\s+(?:--\S+\s+)*(?:https?|git)[:@]", "ADD of an address is not checked by any hash", "Use a lock"),
+)
 _IN_RUNTIME = (
-    (re.compile(r"^ARG\b", re.I), "ARG of the final stage stays in the image's history", "Move it into a stage"),
-    (re.compile(r"^(?:COPY|ADD)\s+settings/", re.I), "the build's mirrors and certificates would stay in the image", "Copy them in a stage only"),
-    (re.compile(r"^COPY\s+(?:--chown=\S+\s+)?\.\s", re.I), "COPY . takes the Dockerfile along and defeats the cache", "Name the files"),
-)  # fmt: skip
+    (r"^ARG\b", "ARG of the final stage stays in the image's history", "Move it into a stage"),
+    (
+        r"^(?:COPY|ADD)\s+settings/",
+        "the build's mirrors and certificates would stay in the image",
+        "Copy them in a stage",
+    ),
+    (r"^COPY\s+(?:--chown=\S+\s+)?\.\s", "COPY . takes the Dockerfile along and defeats the cache", "Name the files"),
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,6 @@ def lint(dockerfile: str, *, build_only: bool = False) -> list[Finding]:
     for index, (number, text) in enumerate(lines):
         rules = _FORBIDDEN if build_only or index < final else (*_FORBIDDEN, *_IN_RUNTIME)
         for pattern, what, hint in rules:
-            if match := pattern.search(text):
+            if match := re.search(pattern, text, re.I):
                 found.append(Finding(number, what.format(*match.groups()), hint))
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from saltern.contract.errors import SalternError
 from saltern.contract.names import image_reference
 
 RELEASE = "2025.2"
@@ -54,11 +55,20 @@ def options_from(tree: Mapping[str, Any], *, release: str | None = None) -> Opti
         The pillar below ``openstack:`` (or the plan's copy of what concerns images).
     release
         Build for this release instead of the pillar's.
+
+    Raises SalternError for a mirror's address that holds a password.
     """
     images = {key: value for key, value in (tree.get("images") or {}).items() if value is not None}
     known = ("namespace", "prefix", "tag", "registry", "distro", "mirrors", "network", "parallel", "builder")
     chosen = {key: images[key] for key in known if key in images}
     if release:
         chosen.pop("tag", None)
+    for kind, address in (chosen.get("mirrors") or {}).items():
+        if "@" in str(address):
+            raise SalternError(
+                "an address with a password would travel in jobs and events",
+                where=f"openstack:images:mirrors:{kind}",
+                hint="Configure apt (auth.conf.d) or pip on the builder instead; builds use what it uses",
+            )
     suite = images.get("suite") or SUITES.get(chosen.get("distro", "debian"), SUITES["debian"])
     return Options(release=str(release or tree.get("release") or RELEASE), suite=suite, **chosen)

@@ -70,7 +70,9 @@ def render(
     try:
         text = environment.get_template(TEMPLATE).render()
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateBroken(error.message or "syntax error", where=f"{error.filename or name}:{error.lineno}") from error
+        raise TemplateBroken(
+            error.message or "syntax error", where=f"{error.filename or name}:{error.lineno}"
+        ) from error
     except jinja2.TemplateError as error:
         raise TemplateBroken(error.message or type(error).__name__, where=_position(error, folder, name)) from error
     except SalternError as error:

@@ -16,14 +16,17 @@ TRIES = 3
 _TRANSIENT = re.compile(
     r"""(?ix)
     temporary\ failure\ (in\ name\ resolution|resolving) | could\ not\ resolve | name\ or\ service\ not\ known
-    | failed\ to\ fetch | hash\ sum\ mismatch | unable\ to\ connect | connection\ (timed\ out|reset|refused|aborted|broken)
+    | failed\ to\ fetch | hash\ sum\ mismatch | unable\ to\ connect
+    | connection\ (timed\ out|reset|refused|aborted|broken)
     | operation\ timed\ out | read\ timed\ out | tls\ handshake | error\ sending\ request | request\ failed\ after
     | (status|error|http)[^0-9\n]{0,12}(429|500|502|503|504)\b | incompleteread | remote\ end\ closed
     | unexpected\ eof | broken\ pipe
     """
 )
 # a wrong address or a missing file stays wrong however often it is asked for
-_LASTING = re.compile(r"(?i)\b(404|403|401)\b|not signed|no space left|hash mismatch|unable to locate package|no solution found")
+_LASTING = re.compile(
+    r"(?i)\b(404|403|401)\b|not signed|no space left|hash mismatch|unable to locate package|no solution found"
+)
 
 
 def transient(error: BaseException) -> bool:
@@ -35,7 +38,11 @@ def transient(error: BaseException) -> bool:
 
 
 def patiently(
-    work: Callable[[], T], *, sleep: Callable[[float], None], again: Callable[[int, BaseException], None], first: float = 2.0
+    work: Callable[[], T],
+    *,
+    sleep: Callable[[float], None],
+    again: Callable[[int, BaseException], None],
+    first: float = 2.0,
 ) -> T:
     """Call ``work``, again after a pause that doubles while it fails for a transient cause.
 

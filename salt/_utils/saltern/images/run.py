@@ -18,13 +18,14 @@ from saltern.contract.errors import BuildFailed
 from saltern.host.build import Report, labels, silent
 from saltern.images.builders import Builder
 from saltern.images.context import write_context
+from saltern.images.options import Options
 from saltern.images.record import Record, read_record, why, write_record
 from saltern.images.retry import patiently
 from saltern.images.schedule import Outcome, run_graph
 from saltern.images.tree import DISTRO, Image, Tree, load
-from saltern.images.options import Options
 
 CONTEXTS = "build-contexts"
+ASKER = "base"  # the image in which a refresh asks for versions: it has apt and is there before all others
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def build_all(
     *,
     state: Path,
     names: Iterable[str] = (),
+    refresh: bool = False,
     report: Report = silent,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def build_all(
         State root of the master: record and contexts lie below it.
     names
         Images to bring up to date, with all they need; none = all.
+    refresh
+        Ask the mirror first which packages have newer versions; images that hold older ones are stale then.
     report
         Told ``begin`` (the list), ``retry`` and what the builder itself does not report.
     clock
@@ -93,6 +97,10 @@ def build_all(
     record = read_record(state)
     tree = load(folder, options, record.packages)
     selected = tree.select(names)
+    if refresh:
+        renew(builder, tree, selected, record)
+        write_record(state, record)
+        tree = load(folder, options, record.packages)
     listing = builder.listing()
     todo = {each.image.name: each for each in decide(tree, selected, listing, record)}
     run = Build(builder, tree, state, record, report, clock)
@@ -103,6 +111,31 @@ def build_all(
         seconds = {name: record.seconds(tree.images[name].reference) for name in needs}
         outcome = run_graph(needs, lambda name: _one(run, todo[name]), seconds=seconds, parallel=options.parallel)
     return _summary(run, todo, listing, outcome, clock.now() - began)
+
+
+def renew(builder: Builder, tree: Tree, selected: list[str], record: Record) -> dict[str, dict[str, str]]:
+    """Note in the record which packages of the selected images have newer versions; those of parents are not theirs."""
+    images = {name: tree.images[name].reference for name in selected if tree.images[name].packages}
+    found = builder.outdated(images, tree.images[ASKER].reference, tree.options.network)
+    own: dict[str, dict[str, str]] = {}
+    for name, packages in found.items():
+        chain = tree.images[name].parents
+        inherited = {p for parent in images if parent in _above(tree, chain) for p in found.get(parent, {})}
+        if mine := {package: version for package, version in packages.items() if package not in inherited}:
+            own[name] = mine
+            record.packages[name] = {**record.packages.get(name, {}), **mine}
+    return own
+
+
+def _above(tree: Tree, parents: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(parents)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += tree.images[name].parents
+    return found
 
 
 def decide(tree: Tree, selected: list[str], listing: list[dict[str, Any]], record: Record) -> list[Todo]:
@@ -119,7 +152,9 @@ def decide(tree: Tree, selected: list[str], listing: list[dict[str, Any]], recor
             continue
         other = by_inputs.get((name, image.inputs))
         reason = _reason(image, there, record)
-        found.append(Todo(image, "tag", "the same content has another name", other) if other else Todo(image, "build", reason))
+        found.append(
+            Todo(image, "tag", "the same content has another name", other) if other else Todo(image, "build", reason)
+        )
         stale.add(name)
     return found
 
@@ -135,7 +170,9 @@ def _reason(image: Image, there: dict[str, Any] | None, record: Record) -> str:
 
 def _estimate(todo: dict[str, Todo], record: Record) -> float | None:
     """Seconds by earlier runs, None while one of the images was never built."""
-    known = [record.builds.get(each.image.reference, {}).get("seconds") for each in todo.values() if each.action == "build"]
+    known = [
+        record.builds.get(each.image.reference, {}).get("seconds") for each in todo.values() if each.action == "build"
+    ]
     return None if not known or None in known else sum(float(each) for each in known if each is not None) / 1.5
 
 
@@ -152,9 +189,13 @@ def _one(run: Build, todo: Todo) -> dict[str, Any]:
     made = patiently(lambda: _build(run, image), sleep=run.clock.sleep, again=again)
     with run.lock:
         run.record.builds[image.reference] = {
-            "inputs": image.inputs, "parts": dict(image.parts), "id": made["id"], "size": made["size"],
-            "seconds": made["seconds"], "at": run.clock.now(),
-        }  # fmt: skip
+            "inputs": image.inputs,
+            "parts": dict(image.parts),
+            "id": made["id"],
+            "size": made["size"],
+            "seconds": made["seconds"],
+            "at": run.clock.now(),
+        }
         write_record(run.state, run.record)
     return made
 
@@ -178,7 +219,9 @@ def _summary(
     run: Build, todo: dict[str, Todo], listing: list[dict[str, Any]], outcome: Outcome[dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
     sizes = {tag: each["size"] for each in listing for tag in each["tags"]}
-    sizes |= {i.reference: outcome.done[n]["size"] for n, i in run.tree.images.items() if "size" in outcome.done.get(n, {})}
+    sizes |= {
+        i.reference: outcome.done[n]["size"] for n, i in run.tree.images.items() if "size" in outcome.done.get(n, {})
+    }
     by_id = {each["id"]: each["size"] for each in listing}
     entries = []
     for name, each in todo.items():
@@ -186,9 +229,15 @@ def _summary(
         if each.action == "tag":
             sizes[image.reference] = by_id.get(each.id, 0)
         entry = {
-            "image": name, "reference": image.reference, "reason": each.reason, "shipped": not image.build_only,
-            "size": sizes.get(image.reference), "own": _own(run.tree, image, sizes), "seconds": None, **_result(each, outcome),
-        }  # fmt: skip
+            "image": name,
+            "reference": image.reference,
+            "reason": each.reason,
+            "shipped": not image.build_only,
+            "size": sizes.get(image.reference),
+            "own": _own(run.tree, image, sizes),
+            "seconds": None,
+            **_result(each, outcome),
+        }
         entries.append(entry)
     kinds = [entry["result"] for entry in entries]
     return {
@@ -211,9 +260,13 @@ def _result(todo: Todo, outcome: Outcome[dict[str, Any]]) -> dict[str, Any]:
         cause = error.message if isinstance(error, BuildFailed) else str(error)
         blocks = sorted(other for other, origin in outcome.blocked.items() if origin == name)
         return {
-            "result": "failed", "error": cause, "where": getattr(error, "where", ""), "hint": getattr(error, "hint", ""),
-            "log": list(getattr(error, "log", [])), "blocks": blocks,
-        }  # fmt: skip
+            "result": "failed",
+            "error": cause,
+            "where": getattr(error, "where", ""),
+            "hint": getattr(error, "hint", ""),
+            "log": list(getattr(error, "log", [])),
+            "blocks": blocks,
+        }
     if name in outcome.blocked:
         return {"result": "blocked", "by": outcome.blocked[name]}
     made = outcome.done[name]

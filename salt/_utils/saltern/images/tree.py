@@ -168,9 +168,16 @@ def _image(
     base, parents = _parents(text, references, where)
     files = {path: _file(source) for path, source in notes.files.items()} | own_files(folder / name)
     return Image(
-        name, options.reference(name), text, base, parents, files, tuple(notes.packages),
-        options.release if notes.release_bound else None, notes.build_only,
-    )  # fmt: skip
+        name,
+        options.reference(name),
+        text,
+        base,
+        parents,
+        files,
+        tuple(notes.packages),
+        options.release if notes.release_bound else None,
+        notes.build_only,
+    )
 
 
 def own_files(folder: Path) -> dict[str, File]:
@@ -202,8 +209,9 @@ def _parents(text: str, references: Mapping[str, str], where: str) -> tuple[str,
             if source not in references:
                 raise TreeBroken(
                     f"'{source}' is neither a stage nor an image of this tree",
-                    where=f"{where} (rendered line {number})", hint="Name images as {{ image('name') }}",
-                )  # fmt: skip
+                    where=f"{where} (rendered line {number})",
+                    hint="Name images as {{ image('name') }}",
+                )
             parents.append(references[source])
         if match[1]:
             base = references.get(source, base)
@@ -223,7 +231,7 @@ def _ordered(images: Mapping[str, Image]) -> dict[str, Image]:
         if name in done:
             return
         if name in path:
-            raise TreeBroken(f"images need each other: {' → '.join([*path[path.index(name):], name])}", where="images")
+            raise TreeBroken(f"images need each other: {' → '.join([*path[path.index(name) :], name])}", where="images")
         path.append(name)
         for parent in images[name].parents:
             visit(parent)

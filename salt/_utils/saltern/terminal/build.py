@@ -1,0 +1,136 @@
+"""Images as they are built and as they are afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from saltern.terminal.marks import CHANGING, FAILED, OK, SKIPPED, WAITING, count, cut, duration, names, table, tint
+
+_MARKS = {"built": OK, "tagged": OK, "unchanged": OK, "failed": FAILED, "blocked": SKIPPED}
+
+
+def megabytes(size: int | None) -> str:
+    """
+    >>> megabytes(97_836_248), megabytes(18_500), megabytes(None)
+    ('98 MB', '0.0 MB', '')
+    """
+    if size is None:
+        return ""
+    return f"{size / 1e6:.0f} MB" if size >= 10e6 else f"{size / 1e6:.1f} MB"
+
+
+def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -> str:
+    """The answer of ``openstack.build`` (`saltern.images.run.build_all`)."""
+    images: Sequence[Mapping[str, Any]] = data["images"]
+    counts: Mapping[str, int] = data["counts"]
+    changed = [entry for entry in images if entry["result"] != "unchanged"]
+    if not changed:
+        took = f"{float(data['seconds']):.1f} s"
+        return f"Nothing to build: {count(len(images), 'image')}, inputs unchanged ({took}). {_unique(data)}"
+    parts = [_table(images, width, colour)]
+    parts += [_failure(entry, width, colour) for entry in images if entry["result"] == "failed"]
+    said = [f"{counts[kind]} {kind}" for kind in ("built", "tagged", "unchanged", "failed", "blocked") if counts[kind]]
+    end = f"{', '.join(said)} in {duration(float(data['seconds']))}. {_unique(data)}"
+    if counts["failed"]:
+        failed = [str(entry["image"]) for entry in images if entry["result"] == "failed"]
+        end += f"\nFormer images are untouched. Mend the cause, then: salt-run openstack.build names={','.join(failed)}"
+    return "\n\n".join([*parts, end])
+
+
+def _unique(data: Mapping[str, Any]) -> str:
+    return f"Shipped images take {megabytes(int(data['unique']))} on a host, shared layers counted once."
+
+
+def _table(images: Sequence[Mapping[str, Any]], width: int, colour: bool) -> str:
+    rows = [["", "image", "size", "adds", "seconds", "why"]]
+    for entry in images:
+        result = str(entry["result"])
+        took = f"{float(entry['seconds']):.1f}" if entry.get("seconds") else ""
+        why = "" if result == "unchanged" else f"waits for {entry['by']}" if result == "blocked" else entry["reason"]
+        name = str(entry["image"]) + ("" if entry["shipped"] else " *")
+        sizes = [megabytes(entry.get("size")), megabytes(entry.get("own"))]
+        rows.append([_MARKS[result], name, *(text.rjust(8) for text in sizes), took.rjust(7), str(why)])
+    lines = table(rows, width=width)
+    lines = [lines[0], *(tint(line[:1], colour=colour) + line[1:] for line in lines[1:])]
+    return "\n".join([*lines, "* serves builds only, stays on the builder"])
+
+
+def _failure(entry: Mapping[str, Any], width: int, colour: bool) -> str:
+    lines = [f"{tint(FAILED, colour=colour)} {entry['image']}: {entry['error']}"]
+    if entry.get("where"):
+        lines.append(f"  where     {cut(str(entry['where']), max(20, width - 12))}")
+    lines += [f"  {'last log' if not index else '':<10}{line}" for index, line in enumerate(entry.get("log") or [])]
+    if entry.get("blocks"):
+        lines.append(f"  blocks    {names(list(entry['blocks']), 12)}")
+    if entry.get("hint"):
+        lines.append(f"  {entry['hint']}")
+    return "\n".join(lines)
+
+
+@dataclass
+class Progress:
+    """A build as lines: fed with its reports, asked for lines to show.
+
+    now
+        Seconds at its begin, in the clock that ``live`` is asked with.
+    """
+
+    width: int = 100
+    colour: bool = False
+    actions: dict[str, str] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    parallel: int = 2
+
+    def feed(self, kind: str, data: Mapping[str, Any], now: float) -> list[str]:
+        """Lines that are final and stay; ``kind`` is begin, start, step, retry or end."""
+        image = str(data.get("image", ""))
+        if kind == "begin":
+            self.actions = {name: action for name, action in data["images"].items() if action != "unchanged"}
+            return [self._header(data)] if self.actions else []
+        if image not in self.actions:
+            return []  # another build's
+        if kind == "start":
+            self.started.setdefault(image, now)
+        elif kind == "step":
+            self.started.setdefault(image, now)
+            self.steps[image] = f"step {data['step']} of {data['of']}: {data['text']}"
+        elif kind == "retry":
+            return [self._cut(f"{tint(CHANGING, colour=self.colour)} {image}: try {data['try']} after {data['text']}")]
+        elif kind == "end" and image not in self.ended:
+            return self._end(image, data)
+        return []
+
+    def live(self, now: float) -> list[str]:
+        """What goes on and what waits."""
+        running = [image for image in self.started if image not in self.ended]
+        lines = []
+        for image in running:
+            took = duration(max(0.0, now - self.started[image]))
+            text = f"{CHANGING} {image:<16} {took:>10}   {self.steps.get(image, '')}"
+            lines.append(tint(text[:1], colour=self.colour) + self._cut(text)[1:])
+        waiting = [image for image in self.actions if image not in self.started and image not in self.ended]
+        if waiting:
+            lines.append(self._cut(f"{tint(WAITING, colour=self.colour)} {names(waiting, 12)}"))
+        return lines
+
+    def _header(self, data: Mapping[str, Any]) -> str:
+        about = f" · about {duration(float(data['seconds']))} by earlier runs" if data.get("seconds") else ""
+        return f"{count(len(self.actions), 'image')} to build, {self.parallel} at once{about}"
+
+    def _end(self, image: str, data: Mapping[str, Any]) -> list[str]:
+        self.ended.add(image)
+        took = duration(float(data.get("seconds") or 0.0))
+        if data.get("result") == "failed":
+            # tried again, it starts anew; the answer at the end tells the cause in full
+            self.ended.discard(image)
+            self.started.pop(image, None)
+            return [self._cut(f"{tint(FAILED, colour=self.colour)} {image:<16} {took:>10}   {data.get('text', '')}")]
+        text = f"{image:<16} {took:>10}   {megabytes(data.get('size')):>7}"
+        return [f"{tint(OK, colour=self.colour)} {text}".rstrip()]
+
+    def _cut(self, text: str) -> str:
+        return cut(text, self.width + (9 if self.colour else 0))

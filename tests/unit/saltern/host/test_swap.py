@@ -27,7 +27,7 @@ def killed_swap(
     monkeypatch: pytest.MonkeyPatch, host: Any, engine: FakeEngine, spec: dict[str, Any], step: int
 ) -> bool:
     """Run the swap and kill it at ``step``; False when it ended before."""
-    with monkeypatch.context() as patch:
+    with patcher.context() as patch:
         kill_at(patch, engine, step)
         try:
             converge(host, [spec])
@@ -50,7 +50,7 @@ def test_run_again_ends_with_the_new_one(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_healed_without_a_master_one_of_the_two_runs(
+def test_healed_without_a_master_one_of_them_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     host, engine = began(tmp_path)

@@ -182,3 +182,31 @@ def secrets_generate():
         return model_secrets.generate(inputs.pillar_roots, tree, services)
     except (SalternError, OSError) as exc:
         raise CommandExecutionError(str(exc))
+
+
+def images():
+    """
+    What the operator's tree says about images, and which hosts may build them; no model is needed for it.
+
+    Gives ``{"release": text or None, "images": mapping, "hosts": {minion id: roles}}``.
+
+    Raises CommandExecutionError when the tree cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run salt.cmd openstack_plan.images
+    """
+    try:
+        tree = _inputs().tree()
+    except (SalternError, OSError) as exc:
+        raise CommandExecutionError(str(exc))
+    if tree.problems:
+        raise CommandExecutionError(f"{len(tree.problems)} errors in the model: salt-run openstack.validate")
+    hosts = tree.data.get("hosts") or {}
+    return {
+        "release": tree.data.get("release"),
+        "images": tree.data.get("images") or {},
+        "hosts": {host: list((entry or {}).get("roles") or []) for host, entry in hosts.items()},
+    }

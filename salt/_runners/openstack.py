@@ -20,12 +20,14 @@ import salt.utils.jid
 
 from saltern.contract.errors import LockHeld, SalternError
 from saltern.contract.names import MASTER_ROOT
+from saltern.images import front as images
 from saltern.plan import abort as aborting
 from saltern.plan import compiled, planned, stepper, view
 from saltern.plan import runs as past
 from saltern.plan.ask import Asker
 from saltern.plan.lock import RunLock
 from saltern.recovery.history import History
+from saltern.terminal import build_live as building
 from saltern.terminal import live, noise
 from saltern.terminal import status as overview
 
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 GOOD, FAILED, WRONG, DIFFERS, REFUSED, UNREACHABLE = range(6)
 DAY = 86400.0
+BUILD_LIMIT = 7200.0  # seconds one image may take
 BEGINS_WITHIN = 60.0  # seconds a detached run may take to its first step
 
 
@@ -490,3 +493,88 @@ def logs(container, host=None, lines=20):
     errors |= dict.fromkeys(answers.silent, "no answer")
     data = {"container": container, "hosts": good, "errors": errors}
     return _answer("logs", data, UNREACHABLE if answers.silent else FAILED if errors else GOOD)
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+
+def build(names="", release=None, refresh=False, only_render=False):
+    """
+    Build the images whose inputs have changed, on the builder; when nothing has changed, nothing is asked of it but a
+    list.
+
+    names : all
+        Images, separated by commas or spaces; what they need is built too.
+
+    release : None
+        Build for this release instead of the pillar's.
+
+    refresh : False
+        Ask the mirror first: images with outdated packages of the distribution are rebuilt.
+
+    only_render : False
+        Write the Dockerfiles and build nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.build
+        salt-run openstack.build names=keystone,haproxy refresh=True
+    """
+    names = names.replace(",", " ").split() if isinstance(names, str) else [str(name) for name in names]
+    try:
+        chosen = _plan_module("images")
+        if not isinstance(chosen, dict):
+            return _answer("error", {"message": str(chosen)}, WRONG)
+        options = images.options_from(chosen, release=release and str(release))
+        folder = images.folder(__opts__.get("saltern_checkout"))
+        if only_render:
+            files = images.render_all(folder, options, state=_root(), names=names)
+            lines = [f"{name}: {path}" for name, path in files.items()]
+            return _answer("message", {"title": f"{len(files)} Dockerfiles rendered", "result": "ok", "lines": lines})
+    except salt.exceptions.CommandExecutionError as exc:
+        return _error(exc, WRONG)
+    except SalternError as exc:
+        return _error(exc, WRONG)
+    return _build_on(_builder(chosen, options), folder, options, names, bool(refresh))
+
+
+def _builder(chosen, options):
+    """The minion that builds: the one that is named, the first with the role, the first host, the only minion."""
+    hosts = chosen["hosts"]
+    named = [options.builder] if options.builder else [host for host, roles in hosts.items() if "builder" in roles]
+    if not named and not hosts:
+        noise.quiet()
+        with salt.client.LocalClient(mopts=dict(__opts__)) as client:
+            accepted = client.gather_minions("*", "glob")
+        named = accepted if len(accepted) == 1 else []
+    return (named or list(hosts) or [""])[0]
+
+
+def _build_on(minion, folder, options, names, refresh):
+    if not minion:
+        hint = "Give a host the role builder, or set openstack:images:builder"
+        return _answer("error", {"message": "no minion is known that builds", "hint": hint}, WRONG)
+    noise.quiet()
+    opts = dict(__opts__)  # dunders are empty in the threads that build
+
+    def ask(function, kwargs):
+        with salt.client.LocalClient(mopts=dict(opts)) as client:
+            asker = Asker(client, lambda: salt.utils.jid.gen_jid(opts))
+            answers = asker.ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+        return images.answer_of(minion, function, answers)
+
+    builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors)
+    try:
+        with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=True) as bus:
+            bus.subscribe(images.EVENTS)
+            with building.Painter(sys.stderr, parallel=options.parallel, next_event=images.events_of(bus)) as painter:
+                made = images.build_all(
+                    builder, folder, options, state=_root(), names=names, refresh=refresh, report=painter.feed
+                )
+    except images.NoAnswer as exc:
+        return _error(exc, UNREACHABLE)
+    except SalternError as exc:
+        return _error(exc, WRONG)
+    return _answer("build", {**made, "builder": minion}, made["retcode"])

@@ -284,3 +284,22 @@ def unique_size(tree: Tree, names: Iterable[str], sizes: dict[str, int]) -> int:
     """Bytes that a set of images takes on a host, layers that they share counted once."""
     needed = {layer for name in names for layer in tree.layers_of(name)}
     return sum(_own(tree, tree.images[name], sizes) or 0 for name in needed)
+
+
+def render_all(folder: Path, options: Options, *, state: Path, names: Iterable[str] = ()) -> dict[str, str]:
+    """Write the rendered Dockerfiles below ``<state>/rendered/`` without building anything: image → file.
+
+    folder, options, state, names
+        As for :func:`build_all`.
+
+    Raises SalternError for a tree that is broken.
+    """
+    tree = load(folder, options, read_record(state).packages)
+    found = {}
+    for name in tree.select(names):
+        if tree.images[name].dockerfile:
+            path = state / "rendered" / name / "Dockerfile"
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_text(tree.images[name].dockerfile)
+            found[name] = str(path)
+    return found

@@ -1,0 +1,78 @@
+"""What the verb ``build`` needs, in one place: the runner stays a thin adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from saltern.contract.errors import SalternError
+from saltern.contract.events import BUILD
+from saltern.images.builders import LocalBuilder, MinionBuilder
+from saltern.images.options import Options, options_from
+from saltern.images.run import build_all, render_all
+
+__all__ = [
+    "EVENTS",
+    "LocalBuilder",
+    "MinionBuilder",
+    "NoAnswer",
+    "Options",
+    "answer_of",
+    "build_all",
+    "events_of",
+    "folder",
+    "options_from",
+    "render_all",
+]
+
+EVENTS = f"{BUILD}/"
+
+
+class NoAnswer(SalternError):
+    """The builder does not answer."""
+
+
+class Answers(Protocol):
+    """What came back from minions (`saltern.plan.ask.Answers`)."""
+
+    returns: dict[str, Any]
+    silent: list[str]
+
+
+class Bus(Protocol):
+    """What is used of Salt's event client."""
+
+    def get_event(self, wait: float, tag: str, full: bool) -> dict[str, Any] | None: ...
+
+
+def folder(checkout: str | None) -> Path:
+    """``images/`` of the checkout: the master option ``saltern_checkout``, else the one this library lies in."""
+    return (Path(checkout) if checkout else Path(__file__).resolve().parents[4]) / "images"
+
+
+def answer_of(minion: str, function: str, answers: Answers) -> Any:
+    """What one minion returned. Raises NoAnswer when it is silent, SalternError when the function failed."""
+    if minion not in answers.returns:
+        raise NoAnswer(f"{minion} does not answer", where=function, hint=f"Look: salt {minion} test.ping")
+    found = answers.returns[minion]
+    if isinstance(found, str):
+        missing = "is not available" in found
+        hint = f"Sync it: salt {minion} saltutil.sync_all" if missing else ""
+        raise SalternError(found.removeprefix("ERROR: ").strip(), where=minion, hint=hint)
+    return found
+
+
+def events_of(bus: Bus) -> Callable[[float], tuple[str, Mapping[str, Any]] | None]:
+    """Builders' events as (kind, data), for `saltern.terminal.build_live.Painter`."""
+
+    def next_event(wait: float) -> tuple[str, Mapping[str, Any]] | None:
+        event = bus.get_event(wait=wait, tag=EVENTS, full=True)
+        if not event:
+            return None
+        # an event that a minion fires arrives with its own data inside
+        outer: Mapping[str, Any] = event.get("data") or {}
+        inner = outer.get("data")
+        return str(event["tag"]).rpartition("/")[2], inner if isinstance(inner, dict) else outer
+
+    return next_event

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltern.contract import names
+from saltern.host.health import epoch
 
 EVENTS = ("die", "oom", "health_status", "start", "destroy", "kill")
 _HEALTH_IN_STATUS = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
@@ -20,7 +21,13 @@ _EXIT_IN_STATUS = re.compile(r"^(?:Exited|Restarting) \((\d+)\)")
 
 @dataclass(frozen=True)
 class Observation:
-    """One container as Docker sees it now. ``started`` is Docker's own text, compared and never read."""
+    """One container as Docker sees it now.
+
+    started
+        Docker's own text, compared and never read.
+    finished
+        When its process ended, seconds since the epoch; None while it runs.
+    """
 
     name: str
     state: str
@@ -28,6 +35,7 @@ class Observation:
     exit_code: int | None = None
     restarts: int | None = None
     started: str | None = None
+    finished: float | None = None
     spec: str = ""
     image_id: str = ""
 
@@ -77,6 +85,7 @@ def from_inspect(info: Mapping[str, Any]) -> Observation:
         exit_code=state.get("ExitCode") if status in ("exited", "restarting", "dead") else None,
         restarts=int(info.get("RestartCount") or 0),
         started=state.get("StartedAt"),
+        finished=epoch(state.get("FinishedAt")) if status in ("exited", "dead") else None,
         spec=str(((info.get("Config") or {}).get("Labels") or {}).get(names.LABEL_SPEC, "")),
         image_id=str(info.get("Image", "")),
     )

@@ -178,8 +178,13 @@ class Watch:
         self._engine(True, now)
         self._unknown = sorted(name for name in listed if name not in self.tracks and "--" not in name)
         for track in list(self.tracks.values()):
-            if not self._is_planned(track):
-                self._observe(track, listed.get(track.name), now)
+            seen = listed.get(track.name)
+            if self._is_planned(track):
+                continue
+            if seen is not None and seen.state != "running":
+                self._look(track, now)  # a list does not tell when it ended
+            else:
+                self._observe(track, seen, now)
 
     def _look(self, track: Track, now: float, *, restarted: bool = False) -> None:
         try:
@@ -317,6 +322,8 @@ def _take(track: Track, seen: Observation | None) -> bool:
     if seen is None:
         track.state, track.health, track.started = None, None, None
         return False
+    if seen.finished is not None and track.died_at is None:
+        track.died_at = seen.finished
     moved = seen.started is not None and track.started is not None and seen.started != track.started
     track.state, track.health, track.started = seen.state, seen.health, seen.started or track.started
     track.exit_code = seen.exit_code if seen.exit_code is not None else track.exit_code

@@ -57,8 +57,8 @@ def write(name, contents, uid=0, gid=0, mode="0600", show_diff=True, test=False)
     test : False
         Only say what would be changed.
 
-    Returns ``{"diff": [lines], "owner": text, "mode": text}`` with what differed only. Raises CommandExecutionError when
-    the disk does not take it.
+    Returns ``{"diff": [lines], "owner": text, "mode": text}`` with what differed only. Raises CommandExecutionError
+    when the disk does not take it.
 
     CLI Example:
 

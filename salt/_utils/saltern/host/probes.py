@@ -41,10 +41,10 @@ def probe(check: dict[str, Any], timeout: float | None = None) -> Answer:
 
 def http_get(url: str, timeout: float = TIMEOUT) -> Answer:
     """GET a URL: good when the status is 200 to 399. Certificates are not checked: this asks for life, not identity."""
-    parts = urllib.parse.urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection: http.client.HTTPConnection | None = None
     try:
+        parts = urllib.parse.urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection = _connection(parts, timeout)
         connection.request("GET", path, headers={"User-Agent": "saltern-probe", "Connection": "close"})
         status = connection.getresponse().status

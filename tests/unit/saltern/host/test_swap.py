@@ -27,7 +27,7 @@ def killed_swap(
     monkeypatch: pytest.MonkeyPatch, host: Any, engine: FakeEngine, spec: dict[str, Any], step: int
 ) -> bool:
     """Run the swap and kill it at ``step``; False when it ended before."""
-    with patcher.context() as patch:
+    with monkeypatch.context() as patch:
         kill_at(patch, engine, step)
         try:
             converge(host, [spec])

@@ -1,4 +1,4 @@
-"""The health engine on the real Docker Engine, without Salt: what is killed, removed or hangs is reported and healed."""
+"""The health engine on the real Docker Engine, without Salt: what is killed, removed or hangs comes back."""
 
 from __future__ import annotations
 
@@ -100,9 +100,8 @@ class Station:
         return [kind for kind in kinds if kind != "snapshot"]
 
     def pid(self) -> int:
-        inspected = self.engine.inspect(NAME)
-        assert inspected is not None
-        return int(inspected["State"]["Pid"])
+        """Process of the container, 0 while there is none."""
+        return int((self.engine.inspect(NAME) or {"State": {}})["State"].get("Pid") or 0)
 
     def forget(self) -> None:
         with self.arrived:

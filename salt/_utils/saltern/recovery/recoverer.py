@@ -106,8 +106,9 @@ class Recoverer:
         self._look_again(now, "open run")
 
     def resumed(self, now: float) -> None:
-        """An operator has ended a pause: what waited for that is looked at again."""
+        """An operator has ended a pause or a dry run: what waited for that is looked at again."""
         self._look_again(now, "paused")
+        self._look_again(now, "dry run")
 
     def reset(self, host: str, container: str, now: float) -> None:
         """An operator has cleared a back-off and budget; empty names mean all."""

@@ -36,7 +36,7 @@ class Single:
             return [Order(order, host, container, "heal", {"name": container, **heal})]
         if decision.kind != "hold":
             return []
-        wait = {"name": container, "until": decision.until, "why": f"{decision.rule}: {decision.why}"}
+        wait = {"name": container, "until": decision.until, "why": f"{decision.rule}: {decision.why}", "order": order}
         orders = [Order(order, host, container, "hold", wait)]
         if decision.rule == "dry run":
             orders.append(Order(order, host, container, "heal", {"name": container, **heal, "dry_run": True}))

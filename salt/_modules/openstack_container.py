@@ -184,7 +184,7 @@ def hold(name, until, why="", order=None):
     until
         Epoch seconds; a time that is past lifts the hold.
 
-    why :
+    why : ''
         A sentence for whoever asks.
 
     order : None

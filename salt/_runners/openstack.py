@@ -614,7 +614,7 @@ def heal_pause(why="", dry_run=False):
     """
     Pause healing in the whole cloud: failures are reported and held, by the master and by the hosts themselves.
 
-    why :
+    why : ""
         A sentence for whoever looks later.
 
     dry_run : False

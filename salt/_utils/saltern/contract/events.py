@@ -34,6 +34,7 @@ def snapshot_tag(host: str) -> str:
 
 
 def heal_tag(host: str, container: str) -> str:
+    """Tag of what the recovery engine decided about a container (``-``: about the host itself)."""
     return f"{HEAL}/{host}/{container}/decided"
 
 

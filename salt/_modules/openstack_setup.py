@@ -119,7 +119,9 @@ def minion_restart():
     Restart this salt-minion, detached: the answer leaves first.
 
     Uses the minion option ``minion_restart_command`` where it is set, else systemd where it runs this minion, else
-    starts the same command line again once the old process is gone.
+    starts the same command line again once the old process is gone. Returns which of them.
+
+    Raises CommandExecutionError when its pid file names no running salt-minion.
 
     CLI Example:
 

@@ -80,7 +80,7 @@ def run(
         process = start(words, extra=extra, cwd=cwd)
         assert process.stdout is not None
         for raw in process.stdout:
-            line = COLOUR.sub("", raw.rstrip("\n").rpartition("\r")[2])
+            line = COLOUR.sub("", raw.rstrip("\n"))
             file.write(line + "\n")
             file.flush()
             lines.append(line)
@@ -127,7 +127,7 @@ def show(
 
 def _relay(process: subprocess.Popen[str], console: Console, file: TextIO) -> None:
     for raw in process.stderr or ():
-        line = COLOUR.sub("", raw.rstrip("\n").rpartition("\r")[2])
+        line = COLOUR.sub("", raw.rstrip("\n"))
         file.write(line + "\n")
         if line.strip():
             console.say(f"  {line}")

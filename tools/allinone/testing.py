@@ -135,7 +135,12 @@ def pytest(layout: Layout, arguments: list[str]) -> int:
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """For checks and tests: the library on the path, the environment's commands first."""
+    """For checks and tests: the library on the path, the environment's commands first.
+
+    As root nothing is missing that a test may need, so none may skip itself.
+    """
     made = shell.environment(PYTHONPATH=str(layout.checkout / "salt" / "_utils"), PYTHONDONTWRITEBYTECODE="1")
+    if os.geteuid() == 0:
+        made["SALTERN_TEST_STRICT"] = "1"
     made["PATH"] = f"{layout.test_venv / 'bin'}:{made['PATH']}"
     return made

@@ -1,4 +1,4 @@
-"""The adapter on a real master minion: Salt's own renderers, its loader, and the services of this checkout."""
+"""The adapter as the master loads it: Salt's own renderers, its loader, and the services of this checkout."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import salt.config
-import salt.minion
+import salt.loader
 import yaml
 from salt.exceptions import CommandExecutionError
 
@@ -42,9 +42,8 @@ def functions(tmp_path: Path, folder: Path) -> Any:
         "saltern_state_dir": str(tmp_path / "state"),
     }
     (tmp_path / "master").write_text(yaml.safe_dump(config))
-    minion = salt.minion.MasterMinion(salt.config.master_config(str(tmp_path / "master")), states=False, rend=False)
-    yield minion.functions
-    minion.destroy()
+    path = str(tmp_path / "master")
+    return salt.loader.minion_mods(salt.config.mminion_config(path, salt.config.master_config(path)), context={})
 
 
 @pytest.fixture

@@ -4,101 +4,16 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from saltern.contract.errors import Problem
 from saltern.contract.masking import SHORTEST
-from saltern.contract.users import UIDS
+from saltern.contract.names import CONTAINER_NAME, instance
 from saltern.model.cloud import TOOLBOX, Cloud, enabled, in_start_order, needed_by
-from saltern.model.problems import Problems, did_you_mean, kind_of, listed, shown
+from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
 from saltern.model.services import Service
 from saltern.model.sources import Path, Sources
-
-
-def check_services(services: Mapping[str, Service]) -> list[Problem]:
-    """Faults of service folders that no pillar can mend."""
-    found: list[Problem] = []
-    owners: dict[str, str] = {}
-    for service in services.values():
-        problems = Problems(service.sources)
-        _check_service(service, services, owners, problems)
-        found += problems.items
-    return found
-
-
-def _check_service(
-    service: Service, services: Mapping[str, Service], owners: dict[str, str], problems: Problems
-) -> None:
-    for need in service.needs:
-        if need not in services:
-            problems.add(("needs",), f"services: {listed(services)}", f'"{need}"', did_you_mean(need, services))
-    secrets = {name for s in services.values() for name in s.secrets}
-    for reference, name in _secret_references(service):
-        if name not in secrets:
-            problems.add(reference, "a name under secrets: of a service.yaml", f'"{name}"', did_you_mean(name, secrets))
-    for name, container in service.containers.items():
-        if name in owners:
-            problems.add(("containers", name), f"a name that no other service uses ({owners[name]} does)", f'"{name}"')
-        owners.setdefault(name, service.name)
-        _check_container(service, name, container, problems)
-    for frontend in service.frontends:
-        _known(("frontend", "container"), frontend.container, service.containers, problems)
-    for key, job in service.jobs.items():
-        _known(("jobs", key, "container"), job["container"], service.containers, problems)
-        if (service.containers.get(job["container"]) or {}).get("for_each"):
-            problems.add(("jobs", key, "container"), "a container without for_each", f'"{job["container"]}"')
-        _check_files(service, job["config"], ("jobs", key, "config"), problems)
-    if service.identity["services"] and not service.frontends:
-        problems.add(("identity", "services"), "a frontend, for the endpoints", "none")
-
-
-def _check_container(service: Service, name: str, container: Mapping[str, Any], problems: Problems) -> None:
-    path = ("containers", name)
-    if container["user"] not in UIDS:
-        problems.add(
-            (*path, "user"),
-            f"a user of the fixed table: {listed(sorted(UIDS))}",
-            f'"{container["user"]}"',
-            did_you_mean(container["user"], UIDS),
-        )
-    if container["for_each"]:
-        _known((*path, "for_each"), container["for_each"], service.variables, problems)
-    _check_files(service, container["config"], (*path, "config"), problems)
-    if any(e.get("on_change") == "reload" for e in container["config"].values()) and not container["reload"]:
-        problems.add((*path, "reload"), "a signal, as a file has on_change: reload", "nothing")
-
-
-def _check_files(service: Service, config: Mapping[str, Any], path: Path, problems: Problems) -> None:
-    for file, entry in config.items():
-        template = entry.get("template", f"{file}.j2")
-        if template not in service.templates:
-            problems.add(
-                (*path, file), f"a template files/{template}", "no such file", did_you_mean(template, service.templates)
-            )
-        owner = entry.get("owner")
-        if owner is not None and owner not in UIDS:
-            problems.add((*path, file, "owner"), "a user of the fixed table", f'"{owner}"', did_you_mean(owner, UIDS))
-
-
-def _secret_references(service: Service) -> Iterable[tuple[Path, str]]:
-    for database in service.databases:
-        yield ("database", "password"), database["password"]
-    for index, user in enumerate(service.identity["users"]):
-        yield ("identity", "users", str(index), "password"), user["password"]
-    for kind, provided in service.provides.items():
-        yield ("provides", kind, "password"), provided["password"]
-
-
-def _known(path: Path, name: str, choices: Iterable[str], problems: Problems) -> None:
-    choices = list(choices)
-    if name not in choices:
-        problems.add(
-            path,
-            f"one of {listed(choices)}" if choices else "nothing, as there is none",
-            f'"{name}"',
-            did_you_mean(name, choices),
-        )
 
 
 def check_names(tree: Mapping[str, Any], services: Mapping[str, Service], sources: Sources) -> list[Problem]:
@@ -112,7 +27,7 @@ def check_names(tree: Mapping[str, Any], services: Mapping[str, Service], source
             continue
         _check_variables(settings, services[name], path, problems)
         for container in settings.get("limits") or {}:
-            _known((*path, "limits", container), container, services[name].containers, problems)
+            known((*path, "limits", container), container, services[name].containers, problems)
     on = enabled(tree, services)
     for name, service in on.items():
         _check_needs(name, service, services, on, problems)
@@ -161,7 +76,8 @@ def _check_variables(settings: Mapping[str, Any], service: Service, path: Path, 
 def check_cloud(cloud: Cloud) -> list[Problem]:
     """Faults of a resolved model: hosts, roles, overrides, secrets, ports."""
     problems = Problems(cloud.sources)
-    for part in (_check_addresses, _check_roles, _check_providers, _check_overrides, _check_secrets, _check_ports):
+    parts = (_check_addresses, _check_roles, _check_providers, _check_instances, _check_overrides, _check_secrets)
+    for part in (*parts, _check_ports, _check_frontends):
         part(cloud, problems)
     return problems.items
 
@@ -232,6 +148,21 @@ def _check_providers(cloud: Cloud, problems: Problems) -> None:
             )
 
 
+def _check_instances(cloud: Cloud, problems: Problems) -> None:
+    """Names that ``for_each`` makes: they become names of containers, of files and of events."""
+    owners: dict[str, str] = {}
+    for service in cloud.services.values():
+        for base, container in service.containers.items():
+            for key, _ in cloud.instances(service.name, base):
+                name = instance(base, key)
+                path = ("openstack", "services", service.name, "variables", str(container["for_each"]))
+                if name in owners:
+                    problems.add(path, f"a container name of its own; {owners[name]} has it", f'"{name}"')
+                elif not CONTAINER_NAME.fullmatch(name) or "--" in name:
+                    problems.add(path, "keys of a-z, 0-9 and underscores", shown(key))
+                owners[name] = base
+
+
 def _check_overrides(cloud: Cloud, problems: Problems) -> None:
     files: dict[str, dict[str, set[str]]] = {}  # file -> format -> containers
     for service in cloud.all_services.values():
@@ -251,10 +182,10 @@ def _check_overrides(cloud: Cloud, problems: Problems) -> None:
     every = set(files)
     _check_files_of((*base, "global"), cloud.config["global"], every, files, problems)
     for name, entry in cloud.config["services"].items():
-        _known((*base, "services", name), name, owned, problems)
+        known((*base, "services", name), name, owned, problems)
         _check_files_of((*base, "services", name), entry, owned.get(name, every), files, problems)
     for name, entry in cloud.config["containers"].items():
-        _known((*base, "containers", name), name, containers, problems)
+        known((*base, "containers", name), name, containers, problems)
         _check_files_of((*base, "containers", name), entry, containers.get(name, every), files, problems)
     for host in cloud.hosts.values():
         _check_files_of(("openstack", "hosts", host.id, "config"), host.config, every, files, problems)
@@ -263,13 +194,13 @@ def _check_overrides(cloud: Cloud, problems: Problems) -> None:
 def _check_files_of(
     path: Path,
     overrides: Mapping[str, Any],
-    known: set[str],
+    there: set[str],
     files: Mapping[str, Mapping[str, set[str]]],
     problems: Problems,
 ) -> None:
     for file in overrides:
-        _known((*path, file), file, sorted(known), problems)
-        if file in known and "ini" not in files.get(file, {}):
+        known((*path, file), file, sorted(there), problems)
+        if file in there and "ini" not in files.get(file, {}):
             problems.add((*path, file), "a file in INI format", f'"{file}", which is none')
 
 
@@ -314,6 +245,16 @@ def _check_ports(cloud: Cloud, problems: Problems) -> None:
                 path = ("openstack", "hosts", host.id)
                 problems.add(path, f"port {port} on {address} used once", f"{clash[2]} and {container} both bind it")
             taken.append((port, address, container))
+
+
+def _check_frontends(cloud: Cloud, problems: Problems) -> None:
+    """All frontends are bound on one address, by one load balancer."""
+    seen: dict[int, str] = {}
+    for frontend in cloud.frontends.values():
+        if frontend.port in seen:
+            path = ("openstack", "services", frontend.service)
+            problems.add(path, f"a frontend port of its own; {seen[frontend.port]} has this one", str(frontend.port))
+        seen.setdefault(frontend.port, frontend.name)
 
 
 def _meet(one: str, other: str) -> bool:

@@ -79,3 +79,11 @@ class Problems:
     def extend(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
             self.append(problem)
+
+
+def known(path: Path, name: str, choices: Iterable[str], problems: Problems) -> None:
+    """Add a problem when ``name`` is none of ``choices``."""
+    choices = list(choices)
+    if name not in choices:
+        expected = f"one of {listed(choices)}" if choices else "nothing, as there is none"
+        problems.add(path, expected, f'"{name}"', did_you_mean(name, choices))

@@ -14,6 +14,7 @@ from saltern.contract.errors import Problem
 from saltern.contract.masking import mask
 from saltern.contract.names import instance
 from saltern.model import checks, schema
+from saltern.model.checks_services import check_services
 from saltern.model.cloud import TOOLBOX, Cloud, resolve, texts_of
 from saltern.model.problems import Problems
 from saltern.model.schema_pillar import OPENSTACK
@@ -80,7 +81,7 @@ def _masked(problem: Problem, secrets: set[str]) -> Problem:
 
 
 def _compile(tree: Tree, services: Services, digest: str, library_digest: str) -> Compiled:
-    problems = [*tree.problems, *services.problems, *checks.check_services(services.services)]
+    problems = [*tree.problems, *services.problems, *check_services(services.services)]
     shape = Problems(tree.sources)
     schema.check(tree.data, OPENSTACK, shape, ("openstack",))
     if not tree.problems or tree.data:

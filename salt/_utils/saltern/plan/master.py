@@ -5,7 +5,7 @@ An unchanged model costs reading and hashing its inputs: a compiled one is found
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from saltern.plan.compile import Compiled, compile_model, model_digest
 from saltern.plan.lock import RunLock
 
 SERVICES = Path("states/openstack/services")
+# Of the code that this process runs, which in a long-lived one may be older than what lies on disk by now.
+LIBRARY = library_digest()
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Inputs:
     state: Path
     pillar_roots: list[Path]
     render: Render
-    library: str = field(default_factory=library_digest)
+    library: str = LIBRARY
 
     def shown(self, path: Path) -> str:
         """A file as messages name it: below the checkout in short, else in full."""
@@ -60,17 +62,20 @@ def compile_master(inputs: Inputs) -> dict[str, Any]:
     """
     store = Store(inputs.state)
     tree = inputs.tree()
-    files = fingerprints(inputs.checkout / SERVICES)
-    images = digests.digest(fingerprints(inputs.checkout / "images"))
-    digest = model_digest(tree.data, files, images, inputs.library, store.key())
-    plan = store.plan(digest) if not tree.problems else None
-    if plan is None:
+    while True:
+        files = fingerprints(inputs.checkout / SERVICES)
+        images = digests.digest(fingerprints(inputs.checkout / "images"))
+        digest = model_digest(tree.data, files, images, inputs.library, store.key())
+        plan = store.plan(digest) if not tree.problems else None
+        if plan is not None:
+            return {"digest": digest, "errors": [], "plan": plan}
         made = compile_model(tree, load_services(inputs.checkout / SERVICES), digest, inputs.library)
-        if made.problems:
-            return {"digest": digest, "errors": [p.as_dict() for p in made.problems], "plan": None}
-        keep(store, tree, made)
-        plan = made.plan
-    return {"digest": digest, "errors": [], "plan": plan}
+        if fingerprints(inputs.checkout / SERVICES) == files:  # else somebody saved a file meanwhile: not this digest's
+            break
+    if made.problems:
+        return {"digest": digest, "errors": [p.as_dict() for p in made.problems], "plan": None}
+    keep(store, tree, made)
+    return {"digest": digest, "errors": [], "plan": made.plan}
 
 
 def keep(store: Store, tree: Tree, made: Compiled) -> None:

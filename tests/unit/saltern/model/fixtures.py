@@ -66,6 +66,7 @@ API: dict[str, Any] = {
             "user": "keystone",
             "process": "apid",
             "liveness": {"http": "/v3", "every": "2s"},
+            "writable": ["/etc/api"],
             "config": {
                 "api.conf": {"dest": "/etc/api/api.conf", "format": "ini"},
                 "key": {"dest": "/etc/api/key", "template": "key.j2", "with": {"index": 1}},

@@ -10,6 +10,7 @@ from saltern.contract.errors import Problem
 from unit.saltern.model import fixtures
 from unit.saltern.model.fixtures import API, CACHE, DATABASE, TOOLBOX, pillar
 
+FRONTEND = {"port": 3306, "listen": 9, "container": "cache"}
 HOST = {"address": "10.0.0.11", "roles": fixtures.ROLES}
 
 
@@ -73,6 +74,8 @@ def test_an_unknown_key_has_file_line_and_the_key_that_was_meant(compile: Any) -
             "list",
         ),
         ({"hosts": {"a": {**HOST, "config": {"x.conf": {}}}}}, "openstack:hosts:a:config:x.conf", "one of"),
+        ({"services": {"api": {"variables": {"names": ["A b"]}}}}, "openstack:services:api:variables:names", "a-z"),
+        ({"services": {"api": {"variables": {"names": ["a", "a"]}}}}, "openstack:services:api:variables:names", "own"),
         ({"heal": {"patience": "soon"}}, "openstack:heal:patience", "a duration"),
         ({"images": {"builder": "nobody"}}, "openstack:images:builder", "one of the hosts"),
         ({"secrets": {**fixtures.SECRETS, "root_password": "abc"}}, "openstack:secrets:root_password", "masked"),
@@ -170,6 +173,8 @@ def container(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
         (container(CACHE, stop_timeout="1 week"), "containers:cache:stop_timeout", "a duration"),
         (container(CACHE, for_each="things"), "containers:cache:for_each", "one of memory"),
         (container(CACHE, config={"a": {"dest": "/a"}}), "containers:cache:config:a", "no such file"),
+        (container(CACHE, config={"a": {"dest": "/x/a"}}, writable=["/y"]), "containers:cache:config:a:dest", "/y"),
+        (broken(CACHE, frontend=FRONTEND), "openstack:services:database", "a frontend port of its own"),
         (container(CACHE, process="x {{ nothing }}"), "containers:cache on ctl1", "'nothing' is undefined"),
         (
             container(CACHE, process="x {{ secret('root_password') }}"),

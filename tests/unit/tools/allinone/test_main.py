@@ -47,8 +47,10 @@ def test_the_front_needs_the_standard_library_alone() -> None:
 
 def test_a_second_one_in_the_same_checkout_is_refused(layout: Layout) -> None:
     layout.make()
-    holder = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    holder = (
+        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
         "print('held', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", holder, layout.dot / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

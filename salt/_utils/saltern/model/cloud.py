@@ -25,6 +25,7 @@ IMAGES = {
     "distro": "debian",
 }
 HEAL = {"enabled": True, "dry_run": False, "patience": 1.0, "sweep": 60, "interval": 30}
+HEAL_SECONDS = ("patience", "sweep", "interval", "budget_window", "silent")
 DEFAULTS: dict[str, Any] = {"cloud": "saltern", "release": "2025.2", "region": "RegionOne", "vip": None, "debug": False}
 
 
@@ -218,7 +219,7 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
         limits={name: (chosen.get(name) or {}).get("limits") or {} for name in ordered},
         images={**IMAGES, **(tree.get("images") or {})},
         config={"global": {}, "services": {}, "containers": {}, **(tree.get("config") or {})},
-        heal={**heal, **{key: seconds(heal[key]) for key in ("patience", "sweep", "interval")}},
+        heal={**heal, **{key: seconds(heal[key]) for key in HEAL_SECONDS if key in heal}},
         secrets=dict(tree.get("secrets") or {}),
         sources=sources,
     )

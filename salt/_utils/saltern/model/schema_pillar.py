@@ -5,6 +5,7 @@ from __future__ import annotations
 from saltern.model.schema_parts import (
     ADDRESS,
     BOOL,
+    COUNT,
     DURATION,
     FILLED,
     HOST_ID,
@@ -72,6 +73,9 @@ IMAGES = mapping(
         },
         "builder": {"type": ["string", "null"], "pattern": HOST_ID, "description": "a minion id, or null"},
         "mirrors": mapping({"apt": optional(TEXT), "pypi": optional(TEXT)}),
+        "network": {"enum": ["host", "default", "bridge", "none"]},
+        "parallel": {"type": "integer", "minimum": 1, "maximum": 64},
+        "suite": optional(FILLED),
         "type": {"enum": ["source", "binary"]},
         "distro": {"enum": ["debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel"]},
     }
@@ -84,6 +88,9 @@ HEAL = mapping(
         "patience": DURATION,
         "sweep": DURATION,
         "interval": DURATION,
+        "budget": COUNT,
+        "budget_window": DURATION,
+        "silent": DURATION,
     }
 )
 

@@ -189,6 +189,26 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=Fals
     return _state(name, start)
 
 
+def precheck(name, model):
+    """
+    Every host answers and can take what the model wants; changes nothing, needs no run.
+
+    name
+        Any name.
+
+    model
+        Digest of the compiled model.
+
+    .. code-block:: yaml
+
+        Every host can take what the model wants:
+          openstack_step.precheck:
+            - model: 4f1c9a0b1c2d3e4f
+    """
+    noise.quiet()
+    return _state(name, lambda: _stepper().precheck(compiled.plan(_root(), model)))
+
+
 def compare(name):
     """
     Ask every host once, in test mode, what differs from the model; nothing changes. Later steps go by its answer.

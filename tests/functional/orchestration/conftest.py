@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 from saltfactories.manager import FactoriesManager
 
@@ -38,6 +41,8 @@ def minion_tree(tree: pathlib.Path) -> pathlib.Path:
     link(tree, "_utils", CHECKOUT / "salt/_utils")
     for file in (HERE / "fakes/minion").glob("*.py"):
         link(tree, f"_states/{file.name}", file)
+    for file in (HERE / "fakes/minion_modules").glob("*.py"):
+        link(tree, f"_modules/{file.name}", file)
     return tree
 
 
@@ -86,6 +91,9 @@ class Cloud:
         file = self.world / f"{host}.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
+    def put(self, host: str, containers: dict[str, str]) -> None:
+        (self.world / f"{host}.json").write_text(json.dumps(containers))
+
     def calls(self, host: str) -> list[dict[str, Any]]:
         file = self.world / f"{host}.calls"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -108,10 +116,48 @@ class Cloud:
         out, err = process.communicate(timeout=180)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def await_journal(self, event: str, step: str) -> None:
+        """Wait until a run that is not over has written this line."""
+
+        def there() -> bool:
+            lines = self.journal() if (self.state / "runs").exists() and any((self.state / "runs").iterdir()) else []
+            return any(line["event"] == event and line.get("step") == step for line in lines)
+
+        until(there, f"{event} of {step!r}")
+
+    def queued(self, host: str) -> bool:
+        """Whether a job waits in the minion's queue."""
+        return any(path.is_file() for path in (self.root / "salt" / host).glob("**/state_queue/**/*"))
+
+    def busy(self, host: str) -> bool:
+        """Whether a job runs on the minion."""
+        return any((self.root / "salt" / host).glob("**/proc/*"))
+
+    @contextlib.contextmanager
+    def frozen(self, host: str) -> Iterator[None]:
+        """The minion and its children stand still."""
+        daemon = psutil.Process(self.minions[host].pid)
+        processes = [daemon, *daemon.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
     def journal(self, number: int = -1) -> list[dict[str, Any]]:
         """Journal of a run, by default the last one."""
-        runs = sorted((self.state / "runs").iterdir())
-        return [json.loads(line) for line in (runs[number] / "journal.jsonl").read_text().splitlines()]
+        file = sorted((self.state / "runs").iterdir())[number] / "journal.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(0.05)
 
 
 def make_plan(digest: str) -> dict[str, Any]:
@@ -203,5 +249,7 @@ def daemons(salt_factories: FactoriesManager, salt_factories_config: dict[str, A
 
 @pytest.fixture
 def cloud(daemons: Cloud) -> Cloud:
+    for host in HOSTS:  # jobs of a run that another test killed
+        until(lambda host=host: not daemons.busy(host) and not daemons.queued(host), f"{host} is idle", 60)
     daemons.reset()
     return daemons

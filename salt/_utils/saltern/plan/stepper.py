@@ -146,6 +146,14 @@ class Stepper:
             return ""
         return "the hosts are not as the plan showed them any more; look again: salt-run openstack.plan"
 
+    def precheck(self, plan: Mapping[str, Any]) -> Result:
+        """Ask every host for everything that can be checked before a run."""
+        hosts, step = list(plan["hosts"]), asked(plan, "deploy", self.clock)
+        answers = self.salt.ask("openstack.host.precheck", hosts, step)
+        found = compared.document(answers.returns, hosts, model=plan["digest"], mode="deploy", seconds=0.0)
+        wrong = compared.problem(found)
+        return _result(not wrong, wrong or f"{_many(len(hosts), 'host')} checked, nothing is wrong")
+
     # -- the plan's steps ----------------------------------------------------------------------------------------------
 
     def act(self, step_id: str) -> Result:

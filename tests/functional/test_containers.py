@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from functional import tiny
-from saltern.contract.errors import ImageMissing
+from saltern.contract.errors import EngineUnavailable, ImageMissing
 from saltern.host import files, lock
 from saltern.host.compare import compare
 from saltern.host.context import Host
@@ -380,6 +380,34 @@ def test_a_held_lock_is_named(host: Host) -> None:
         assert "(maintenance) works on it" in failure["message"]
         assert heal(host, "a_test_web")["result"] == "held"
     assert lock.held(host.store.locks, "a_test_web") is None
+
+
+class TestExec:
+    """What the toolbox and reloads rest on: input and output whole, exit codes, users, time-outs."""
+
+    def test_streams(self, host: Host) -> None:
+        converge(host, [idle("a_test_exec")])
+        lines = b"0123456789\n" * 200_000
+        assert host.engine.exec("a_test_exec", ["/bin/cat"], stdin=lines) == (0, lines, b"")
+        assert host.engine.exec("a_test_exec", ["/bin/sh", "-c", "echo o; echo e >&2; exit 3"]) == (3, b"o\n", b"e\n")
+        assert host.engine.exec("a_test_exec", ["/bin/id", "-u"]) == (0, b"1000\n", b"")
+        assert host.engine.exec("a_test_exec", ["/bin/id", "-u"], user="7") == (0, b"7\n", b"")
+        assert host.engine.exec("a_test_exec", ["/bin/true"], stdin=lines)[0] == 0  # ends without reading it
+
+    def test_quick_answers_are_whole(self, host: Host) -> None:
+        converge(host, [idle("a_test_exec")])
+        assert {host.engine.exec("a_test_exec", ["/bin/echo", "x"]) for _ in range(20)} == {(0, b"x\n", b"")}
+
+    def test_one_that_is_stuck(self, host: Host) -> None:
+        converge(host, [idle("a_test_exec")])
+        with pytest.raises(EngineUnavailable, match="in time"):
+            host.engine.exec("a_test_exec", ["/bin/sleep", "30"], timeout=0.2)
+
+    def test_a_program_that_is_not_there(self, host: Host) -> None:
+        converge(host, [idle("a_test_exec")])
+        code, out, err = host.engine.exec("a_test_exec", ["/no/such/program"])
+        assert code != 0
+        assert b"no such file" in out + err
 
 
 class TestHeal:

@@ -31,6 +31,8 @@ def test_written_where_it_differs(module: Any, tmp_path: Path) -> None:
     assert module.write("cache/a.conf", "p = hunter22\n", mode="0640", **own()) == {"diff": ["+ p = ********"]}
     assert path.read_text() == "p = hunter22\n"
     assert path.stat().st_mode & 0o777 == 0o640
+    assert path.parent.stat().st_mode & 0o777 == 0o755  # a container's user has to get in
+    assert path.parent.parent.stat().st_mode & 0o777 == 0o700
     assert module.write("cache/a.conf", "p = hunter22\n", mode="0640", **own()) == {}
     assert module.write("cache/a.conf", "p = hunter22\n", mode="0600", **own()) == {"mode": "0640 → 0600"}
 

@@ -62,6 +62,7 @@ def compare(root: Path, wanted: OwnFile, secrets: Iterable[str], *, show: bool =
 def write(root: Path, wanted: OwnFile) -> None:
     """Write a file whole: contents, owner and mode at once. Raises SalternError when the disk does not take it."""
     path = path_of(root, wanted.name)
+    _directories(root, path.parent)
     storage.write_bytes(path, wanted.contents.encode(), mode=wanted.mode, uid=wanted.uid, gid=wanted.gid)
 
 
@@ -78,6 +79,16 @@ def remove(root: Path, name: str) -> bool:
         for parent in path.relative_to(root / "files").parents[:-1]:
             os.rmdir(root / "files" / parent)
     return True
+
+
+def _directories(root: Path, parent: Path) -> None:
+    """Directories that a container may enter once they are mounted; on the host, ``files`` itself is root's alone."""
+    storage.private_directory(root / "files")
+    for directory in [*reversed(parent.relative_to(root / "files").parents[:-1]), parent.relative_to(root / "files")]:
+        target = root / "files" / directory
+        if not target.is_dir():
+            storage.private_directory(target)
+            target.chmod(0o755)
 
 
 def _lines(old: str, new: str, secrets: Iterable[str]) -> list[str]:

@@ -536,29 +536,19 @@ def build(names="", release=None, refresh=False, only_render=False):
             files = images.render_all(folder, options, state=_root(), names=names)
             lines = [f"{name}: {path}" for name, path in files.items()]
             return _answer("message", {"title": f"{len(files)} Dockerfiles rendered", "result": "ok", "lines": lines})
-    except salt.exceptions.CommandExecutionError as exc:
+        minion = images.builder_of(chosen["hosts"], options, _accepted)
+    except (salt.exceptions.CommandExecutionError, SalternError) as exc:
         return _error(exc, WRONG)
-    except SalternError as exc:
-        return _error(exc, WRONG)
-    return _build_on(_builder(chosen, options), folder, options, names, bool(refresh))
+    return _build_on(minion, folder, options, names, bool(refresh))
 
 
-def _builder(chosen, options):
-    """The minion that builds: the one that is named, the first with the role, the first host, the only minion."""
-    hosts = chosen["hosts"]
-    named = [options.builder] if options.builder else [host for host, roles in hosts.items() if "builder" in roles]
-    if not named and not hosts:
-        noise.quiet()
-        with salt.client.LocalClient(mopts=dict(__opts__)) as client:
-            accepted = client.gather_minions("*", "glob")
-        named = accepted if len(accepted) == 1 else []
-    return (named or list(hosts) or [""])[0]
+def _accepted():
+    noise.quiet()
+    with salt.client.LocalClient(mopts=dict(__opts__)) as client:
+        return client.gather_minions("*", "glob")
 
 
 def _build_on(minion, folder, options, names, refresh):
-    if not minion:
-        hint = "Give a host the role builder, or set openstack:images:builder"
-        return _answer("error", {"message": "no minion is known that builds", "hint": hint}, WRONG)
     noise.quiet()
     opts = dict(__opts__)  # dunders are empty in the threads that build
 

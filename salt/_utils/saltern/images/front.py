@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ __all__ = [
     "Options",
     "answer_of",
     "build_all",
+    "builder_of",
     "events_of",
     "folder",
     "options_from",
@@ -49,6 +50,30 @@ class Bus(Protocol):
 def folder(checkout: str | None) -> Path:
     """``images/`` of the checkout: the master option ``saltern_checkout``, else the one this library lies in."""
     return (Path(checkout) if checkout else Path(__file__).resolve().parents[4]) / "images"
+
+
+def builder_of(hosts: Mapping[str, Sequence[str]], options: Options, accepted: Callable[[], Sequence[str]]) -> str:
+    """The minion that builds: the one that is named, the first with the role, the first host, the only minion.
+
+    hosts
+        Minion id → roles, as the operator wrote them; may be empty before there is a model.
+    options
+        The operator's choices.
+    accepted
+        Gives the minions that the master knows.
+
+    Raises SalternError when no minion is known that could.
+    """
+    named = [options.builder] if options.builder else [host for host, roles in hosts.items() if "builder" in roles]
+    if not named and not hosts:
+        known = list(accepted())
+        named = known if len(known) == 1 else []
+    found = [*named, *hosts]
+    if not found:
+        raise SalternError(
+            "no minion is known that builds", hint="Give a host the role builder, or set openstack:images:builder"
+        )
+    return found[0]
 
 
 def answer_of(minion: str, function: str, answers: Answers) -> Any:

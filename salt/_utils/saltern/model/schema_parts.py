@@ -29,6 +29,7 @@ def named(pattern: str, value: Schema, key: str) -> Schema:
 
 
 def listing(items: Schema, **more: Any) -> Schema:
+    """A list of items that all look like ``items``."""
     return {"type": "array", "items": items, **more}
 
 

@@ -53,6 +53,10 @@ def _inline(text: str) -> jinja2.Template:
     return _environment(()).from_string(text)
 
 
+def _files_only(*_: Any) -> str:
+    raise Refused("secrets may be used in files only: arguments, environment and labels can be read by others")
+
+
 class Scope:
     """What templates of one container on one host see (docs/service-yaml.md)."""
 
@@ -74,6 +78,8 @@ class Scope:
             "container": container,
             "vars": cloud.variables[service.name],
             "each": {"key": each[0], "value": each[1]},
+            "secret": _files_only,
+            "database_url": _files_only,
         }
         self.secret_context = {**self.public, "secret": self.secret, "database_url": self.database_url}
 

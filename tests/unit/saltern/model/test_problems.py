@@ -179,7 +179,7 @@ def container(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
         (
             container(CACHE, process="x {{ secret('root_password') }}"),
             "containers:cache on ctl1",
-            "'secret' is undefined",
+            "in files only",
         ),
         (container(CACHE, process="x {% if %}"), "containers:cache on ctl1", "Expected an expression"),
         (container(CACHE, liveness={"http": "/v3"}), "containers:cache:liveness", "no frontend"),

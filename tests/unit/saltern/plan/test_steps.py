@@ -1,6 +1,5 @@
 """Plans for 1, 3 and 100 hosts, as data."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +103,6 @@ def test_a_hundred_hosts_with_forty_containers_each(tmp_path: Path) -> None:
     ]
     wide = [fixtures.CACHE, fixtures.DATABASE, fixtures.TOOLBOX, fixtures.API, *many]
     machines = {f"h{n}": {"address": f"10.0.0.{n + 1}", "roles": ROLES} for n in range(100)}
-    began = time.process_time()
     made = plan(tmp_path, machines, *wide)
-    spent = time.process_time() - began
     assert sum(len(h["containers"]) for h in made["hosts"].values()) == 100 * 42
-    assert spent < 30, "far above what it takes, far below what a quadratic walk would"
+    assert sum(s["service"].startswith("s") for s in made["steps"]) == 9, "a wave a service, whatever the hosts"

@@ -291,7 +291,7 @@ def test_a_reload_that_the_service_refuses_puts_the_former_files_back(host: Host
     failure = converge(host, [web(text="")])["a_test_web"]["failure"]
     assert "the check of the new configuration ended with 1" in failure["message"]
     assert served() == "one"
-    assert files.intact(host.store.config, web())
+    assert files.intact(files.directory(host.store.config, web()), web())
     assert converge(host, [web()]) == {}
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from saltern.contract.errors import NotHealthy, SalternError
 from saltern.contract.names import FORMER, NEXT
 from saltern.host import committed, decide, files, health, journal, reload, swap
+from saltern.host import spec as specs
 from saltern.host.compare import Task, body_for, look
 from saltern.host.context import Host
 from saltern.host.decide import Current, Decision
 from saltern.host.engine import NotThere, image_ids, require_ours
-from saltern.host.spec import STOP_TIMEOUT, Body, Spec
+from saltern.host.spec import STOP_TIMEOUT, Body, Spec, config_source
 
 Result = dict[str, Any]
 
@@ -43,7 +44,7 @@ def perform(host: Host, task: Task, mode: str) -> Result:
 def create(host: Host, task: Task) -> Result:
     """A container that is not there."""
     spec, made = _wanted(task)
-    files.write(host.store.config, spec, host.secrets)
+    _write(host, spec, made)
     host.engine.create(spec["name"], made)
     host.engine.start(spec["name"])
     _proved(host, spec, made)
@@ -56,7 +57,8 @@ def replace(host: Host, task: Task) -> Result:
     old = host.engine.inspect(spec["name"])
     if old is None:
         return create(host, task)
-    files.write(host.store.config, spec, host.secrets)
+    made = _apart(spec, made, old)
+    _write(host, spec, made)
     gap = swap.replace(host, spec, made, old, image=spec["image"])
     reload.record(host, spec)
     return {"gap": round(gap, 2)}
@@ -68,11 +70,11 @@ def start(host: Host, task: Task) -> Result:
     current = task.current
     assert current is not None
     fresh = not current.running
-    target = files.directory(host.store.config, spec)
+    target = config_source(made)
     if not fresh and target is not None and not reload.loaded(host, spec):
         reload.reload(host, spec, target)  # it runs with the former files
     else:
-        files.write(host.store.config, spec, host.secrets)
+        _write(host, spec, made)
     if current.status == "paused":
         host.engine.unpause(current.id)
     host.engine.start(current.id)
@@ -83,7 +85,7 @@ def start(host: Host, task: Task) -> Result:
 def reloaded(host: Host, task: Task) -> Result:
     """Only files that the process reads again on a signal differ."""
     spec, made = _wanted(task)
-    target = files.directory(host.store.config, spec)
+    target = config_source(made)
     assert target is not None
     assert task.current is not None
     reload.reload(host, spec, target)
@@ -95,7 +97,7 @@ def equivalent(host: Host, task: Task) -> Result:
     """Nothing to do to the container: bring what the host remembers up to date."""
     spec, made = _wanted(task)
     assert task.current is not None
-    files.write(host.store.config, spec, host.secrets)
+    _write(host, spec, made)
     _commit(host, spec, made, task.current.label)
     return {}
 
@@ -185,6 +187,21 @@ def _commit(host: Host, spec: Spec, made: Body, label: str | None) -> None:
     if document["config"]:
         with contextlib.suppress(OSError):  # a directory too many is no reason to fail
             files.prune(host.store.config, spec["name"], [document["config"]])
+
+
+def _apart(spec: Spec, made: Body, old: dict[str, Any]) -> Body:
+    """The body with a configuration directory of its own, where the old container's would have to be changed.
+
+    The old one may have to come back, and must then find the files that it knows.
+    """
+    target = config_source(made)
+    if target is None or target != config_source(old) or files.intact(target, spec):
+        return made
+    return specs.body(spec, made["Image"], files.directory_beside(target, spec))
+
+
+def _write(host: Host, spec: Spec, made: Body) -> None:
+    files.write(host.store.config, spec, host.secrets, target=config_source(made))
 
 
 def _wanted(task: Task) -> tuple[Spec, Body]:

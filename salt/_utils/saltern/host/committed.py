@@ -9,7 +9,7 @@ from typing import Any
 
 from saltern.contract.names import LABEL_SPEC
 from saltern.host import files
-from saltern.host.spec import Body, Spec
+from saltern.host.spec import Body, Spec, config_source
 
 RUNNING, STOPPED = "running", "stopped"
 Document = dict[str, Any]
@@ -21,12 +21,13 @@ def document(spec: Spec, made: Body, *, model: str, now: float, label: str | Non
     label
         Spec label on the container that runs, where it is another (equivalent) one than the body's.
     """
+    source = config_source(made)
     return {
         "spec": files.without_content(spec),
         "digest": made["Labels"][LABEL_SPEC],
         "label": label or made["Labels"][LABEL_SPEC],
         "image_id": made["Image"],
-        "config": files.directory_digest(spec) if files.has_config(spec) else None,
+        "config": source.name if source else None,
         "state": RUNNING,
         "proven": True,
         "committed": now,

@@ -100,7 +100,7 @@ def look(host: Host, spec: Spec, made: Body, current: Current | None, inspected:
         current,
         found,
         loaded=reload.loaded(host, spec),
-        intact=files.intact(host.store.config, spec),
+        intact=files.intact(specs.config_source(made), spec),
         changes=committed.spec_changes(document, spec) if document else [],
     )
     changed: list[dict[str, Any]] = []
@@ -111,7 +111,8 @@ def look(host: Host, spec: Spec, made: Body, current: Current | None, inspected:
 
 def body_for(host: Host, spec: Spec, image_id: str) -> Body:
     """The create body of a container on this host."""
-    return specs.body(spec, image_id, files.directory(host.store.config, spec))
+    used = (host.store.desired.get(spec["name"]) or {}).get("config")
+    return specs.body(spec, image_id, files.directory(host.store.config, spec, used))
 
 
 def base(name: str) -> str:

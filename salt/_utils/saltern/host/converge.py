@@ -6,6 +6,7 @@ between the list and the act is seen: each act begins, under the container's loc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,7 @@ from saltern.host.context import Host
 from saltern.host.lock import ContainerLock
 from saltern.host.spec import Spec
 
+log = logging.getLogger(__name__)
 Changes = dict[str, dict[str, Any]]
 
 
@@ -69,6 +71,10 @@ def _do(host: Host, task: Task, mode: str) -> dict[str, Any]:
     except NotHealthy as error:
         result["failure"] = error.failure
     except (SalternError, OSError) as error:
+        result["failure"] = act.plain_failure(host, task, error)
+    except Exception as error:
+        # A fault of ours in one container must not lose what was done to the others.
+        log.exception("Converging %s ended in an error", task.name)
         result["failure"] = act.plain_failure(host, task, error)
     return {**result, "seconds": round(host.clock() - begin, 2)}
 

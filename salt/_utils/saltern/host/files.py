@@ -2,8 +2,9 @@
 
 ``config/<container>/<digest>/`` holds ``config.json`` (the public kolla_start contract) and one file per entry. The
 digest covers what makes a new container necessary: the process, the list of files, and the content of the files with
-``on_change: recreate``. Files with ``on_change: reload`` are rewritten in place. So a swap has a directory for the new
-container and one for the former, and the way back has its own files.
+``on_change: recreate``. Files with ``on_change: reload`` are rewritten in place. A swap always has a directory for the
+new container and one for the former, so the way back has its own files: where only files of the second kind differ (and
+something else makes the new container necessary), the new one's is named ``<digest>-<config digest>``.
 
 Beside a directory lies ``<digest>.masked.json``: its text without secrets, as known when it was written. Diffs are
 shown from that, so that a password that has been replaced does not appear as "the old line".
@@ -59,9 +60,23 @@ def without_content(spec: Spec) -> Spec:
     return {**spec, "files": files}
 
 
-def directory(config_root: Path, spec: Spec) -> Path | None:
-    """Where the container's configuration lies; None when it has none."""
-    return config_root / spec["name"] / directory_digest(spec) if has_config(spec) else None
+def directory(config_root: Path, spec: Spec, used: str | None = None) -> Path | None:
+    """Where the container's configuration lies; None when it has none.
+
+    used
+        Name of the directory that is committed: it goes on being used while its digest is what is wanted.
+    """
+    if not has_config(spec):
+        return None
+    wanted = directory_digest(spec)
+    fits = used is not None and used.partition("-")[0] == wanted
+    return config_root / str(spec["name"]) / (used if used and fits else wanted)
+
+
+def directory_beside(target: Path, spec: Spec) -> Path:
+    """Another directory for the same digest: for a new container while the former one still needs ``target``."""
+    name = f"{directory_digest(spec)}-{config_digest(spec)}"
+    return target.with_name(name if name != target.name else directory_digest(spec))
 
 
 def manifest(spec: Spec) -> dict[str, Any]:
@@ -88,7 +103,7 @@ def contents(spec: Spec) -> dict[str, bytes]:
     return made
 
 
-def write(config_root: Path, spec: Spec, secrets: Iterable[str] = ()) -> Path | None:
+def write(config_root: Path, spec: Spec, secrets: Iterable[str] = (), *, target: Path | None = None) -> Path | None:
     """Write the directory, or mend it where a file is missing or differs; returns it.
 
     config_root
@@ -97,10 +112,12 @@ def write(config_root: Path, spec: Spec, secrets: Iterable[str] = ()) -> Path | 
         The container, with the content of its files.
     secrets
         Values to leave out of the masked copy.
+    target
+        The directory, where it is another than that of the spec alone.
 
     Raises SalternError when the disk does not take it.
     """
-    target = directory(config_root, spec)
+    target = target or directory(config_root, spec)
     if target is None:
         return None
     storage.private_directory(target.parent)
@@ -118,17 +135,9 @@ def write(config_root: Path, spec: Spec, secrets: Iterable[str] = ()) -> Path | 
     return target
 
 
-def intact(config_root: Path, spec: Spec, *, only: str | None = None) -> bool:
-    """Whether the directory holds what the spec says; content and mode.
-
-    only
-        ``recreate``: leave the files that a reload changes out of it.
-    """
-    target = directory(config_root, spec)
-    if target is None:
-        return True
-    skipped = {f["name"] for f in spec.get("files") or [] if only == "recreate" and f.get("on_change") == "reload"}
-    return all(_same(target / name, data) for name, data in contents(spec).items() if name not in skipped)
+def intact(target: Path | None, spec: Spec) -> bool:
+    """Whether a directory holds what the spec says, content and mode; None has nothing to hold."""
+    return target is None or all(_same(target / name, data) for name, data in contents(spec).items())
 
 
 def read_back(target: Path, spec: Spec) -> dict[str, bytes]:
@@ -141,10 +150,11 @@ def read_back(target: Path, spec: Spec) -> dict[str, bytes]:
     return found
 
 
-def restore(target: Path, former: dict[str, bytes], spec: Spec) -> None:
-    """Put back what :func:`read_back` kept."""
+def restore(target: Path, former: dict[str, bytes], shown: dict[str, str], spec: Spec) -> None:
+    """Put back what :func:`read_back` kept, and the masked text (:func:`masked`) that belongs to it."""
     for name, data in former.items():
         _put(target, name, data, spec)
+    storage.write(_masked_path(target), shown)
 
 
 def prune(config_root: Path, name: str, keep: Iterable[str]) -> None:
@@ -230,6 +240,9 @@ def _same(path: Path, data: bytes) -> bool:
 def _write_masked(target: Path, spec: Spec, secrets: Iterable[str]) -> None:
     values = list(secrets)
     text = {f["name"]: mask_lines(f["content"], values) for f in _all(spec) if f.get("content") is not None}
-    path = target.with_name(f"{target.name}.masked.json")
     if masked(target.parent.parent, spec["name"], target.name) != text:
-        storage.write(path, text)
+        storage.write(_masked_path(target), text)
+
+
+def _masked_path(target: Path) -> Path:
+    return target.with_name(f"{target.name}.masked.json")

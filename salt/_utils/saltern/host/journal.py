@@ -47,7 +47,10 @@ def begin(store: Store, entry: Entry) -> None:
 def open_swap(store: Store, name: str) -> Entry | None:
     """The open swap of a container."""
     found = store.journal.get(name)
-    return None if found is None else Entry(**_known(found))
+    try:
+        return None if found is None else Entry(**_known(found))
+    except TypeError:
+        return None  # written by another version: what it left is put right as without a journal
 
 
 def open_names(store: Store) -> list[str]:

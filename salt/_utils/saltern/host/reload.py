@@ -31,15 +31,15 @@ def reload(host: Host, spec: Spec, target: Path) -> None:
     Raises EngineRefused when a step says no: the former files are back and the process has not been told. Raises
     SalternError when the container is no longer healthy after the signal.
     """
-    former = files.read_back(target, spec)
-    files.write(host.store.config, spec, host.secrets)
+    former, shown = files.read_back(target, spec), files.masked(host.store.config, spec["name"], target.name)
+    files.write(host.store.config, spec, host.secrets, target=target)
     wanted = spec.get("reload") or {}
     try:
         _run(host, spec, SET_CONFIGS, "kolla_set_configs")
         if wanted.get("check"):
             _run(host, spec, list(wanted["check"]), "the check of the new configuration")
     except SalternError:
-        files.restore(target, former, spec)
+        files.restore(target, former, shown, spec)
         _run(host, spec, SET_CONFIGS, "kolla_set_configs with the former files")
         raise
     if wanted.get("signal"):

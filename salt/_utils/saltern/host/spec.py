@@ -65,6 +65,12 @@ def body(spec: Spec, image_id: str, config_dir: Path | None, *, job: str | None 
     return made
 
 
+def config_source(made: Body) -> Path | None:
+    """The directory on the host that a body, or an inspected HostConfig's owner, mounts as configuration."""
+    mounts = (made.get("HostConfig") or {}).get("Mounts") or []
+    return next((Path(mount["Source"]) for mount in mounts if mount.get("Target") == CONFIG_TARGET), None)
+
+
 def label(made: Body) -> str:
     """``<normaliser version>:<digest>`` of a body; its own spec label does not count."""
     labels = {key: value for key, value in made["Labels"].items() if key != LABEL_SPEC}

@@ -76,7 +76,9 @@ def resume(host: Host, name: str) -> str:
     """
     entry = journal.open_swap(host.store, name)
     if entry is None:
-        return _tidy(host, name)
+        said = _tidy(host, name)
+        journal.end(host.store, name)
+        return said
     cast = _cast(host, entry)
     if journal.committed(host.store, entry):
         _finish(host, entry)

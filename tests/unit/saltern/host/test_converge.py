@@ -108,7 +108,7 @@ class TestReload:
         assert "said: line 3: unknown keyword" in failure["message"]
         assert engine.calls.count("kolla_set_configs") == 2
         assert "kill USR2" not in engine.calls
-        assert files.intact(host.store.config, web())
+        assert files.intact(files.directory(host.store.config, web()), web())
         assert converge(host, [web()]) == {}
 
     def test_a_new_file_of_the_other_kind_replaces(self, host: Any) -> None:

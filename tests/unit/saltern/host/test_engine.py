@@ -35,6 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         status, value = next((a for p, a in server.answers.items() if path.endswith(p)), (404, {"message": "no route"}))
         if value is None:
             server.stuck.wait(10)
+            return
         body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -51,15 +51,15 @@ def test_what_is_written_down_has_no_content() -> None:
 
 
 def test_intact_and_mended(tmp_path: Path) -> None:
-    assert not files.intact(tmp_path, web())
+    assert not files.intact(files.directory(tmp_path, web()), web())
     target = files.write(tmp_path, web())
     assert target is not None
-    assert files.intact(tmp_path, web())
+    assert files.intact(target, web())
     os.chmod(target / "web.conf", 0o644)
-    assert not files.intact(tmp_path, web())
+    assert not files.intact(target, web())
     (target / "list" / "a").unlink()
     files.write(tmp_path, web())
-    assert files.intact(tmp_path, web())
+    assert files.intact(target, web())
 
 
 def test_a_half_written_directory_is_never_used(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_half_written_directory_is_never_used(tmp_path: Path) -> None:
     leftover.mkdir(parents=True)
     (leftover / "web.conf").write_text("half")
     assert files.write(tmp_path, web()) == target
-    assert files.intact(tmp_path, web())
+    assert files.intact(target, web())
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "config.json", ""])

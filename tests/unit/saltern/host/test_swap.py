@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from unit.saltern.host.fake_engine import FakeEngine, Killed, kill_at, make_host
 
 STEPS = range(52)  # more than any of these runs has; asserted below
 CHANGED = {"environment": {"A": "b"}, "content": "setting = 2"}
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of runs: what a power cut would do to the disk is not the question here."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def began(tmp_path: Path, **more: Any) -> tuple[Any, FakeEngine]:
@@ -50,9 +57,7 @@ def test_run_again_ends_with_the_new_one(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_healed_without_a_master_one_of_them_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
+def test_healed_without_a_master_one_of_them_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     host, engine = began(tmp_path)
     killed_swap(monkeypatch, host, engine, web(**CHANGED), step)
     assert heal(host, "web")["result"] in ("healed", "nothing")
@@ -78,6 +83,27 @@ def test_a_bad_new_one_never_costs_the_old_one(tmp_path: Path, monkeypatch: pyte
     assert engine.get("web")["Id"] == old
     assert engine.get("web")["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
     assert converge(host, [web()]) == {}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_old_one_comes_back_to_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Also to those that a reload would change in place."""
+    host, engine = began(tmp_path)
+    bad = web(environment={"BAD": "1"}, reload_content="list = broken")
+    killed_swap(monkeypatch, host, engine, bad, step)
+    if step % 2:
+        heal(host, "web")
+    assert converge(host, [bad])["web"]["failure"]["former"] == "back and healthy"
+    mounted = Path(engine.get("web")["HostConfig"]["Mounts"][0]["Source"])
+    assert (mounted / "list" / "a").read_text() == "list = 1"
+    assert converge(host, [web()]) == {}
+    good = web(environment={"A": "b"}, reload_content="list = 2")
+    assert failed(converge(host, [good])) == []
+    assert converge(host, [good]) == {}
+    assert converge(host, [web(environment={"A": "b"}, reload_content="list = 3")])["web"]["action"] == "reload"
+    mounted = Path(engine.get("web")["HostConfig"]["Mounts"][0]["Source"])
+    assert (mounted / "list" / "a").read_text() == "list = 3"
+    assert len(list((tmp_path / "config" / "web").glob("*.masked.json"))) == 1
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def summary(state: Path = MASTER_STATE) -> str:
         except ValueError:
             continue
         if entry.get("event") == "end":
-            return str(entry.get("summary") or "").partition(". Next")[0]
+            # The phase's own line has the seconds, and the farewell says what is next.
+            text = re.split(r"\.?\s*Next:", str(entry.get("summary") or ""))[0].strip().rstrip(".")
+            return re.sub(r"^Deployed in [^:]+: ", "", text)
     return ""
 
 

@@ -74,10 +74,13 @@ def test_json_is_found_behind_what_salt_prints_before_it(text: str) -> None:
 
 
 def test_the_last_runs_own_summary(tmp_path: Path) -> None:
-    for run, summary in (("20260101-000000-aaaa", "old"), ("20260102-000000-bbbb", "Deployed in 47 s. Next: x")):
+    for run, summary in (
+        ("20260101-000000-aaaa", "old"),
+        ("20260102-000000-bbbb", "Deployed in 47 s: 8 started. Next: x"),
+    ):
         folder = tmp_path / "runs" / run
         folder.mkdir(parents=True)
         lines = [{"event": "begin"}, {"event": "end", "summary": summary}]
         (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "no')
-    assert cloud.summary(tmp_path) == "Deployed in 47 s"
+    assert cloud.summary(tmp_path) == "8 started"
     assert cloud.summary(tmp_path / "none") == ""

@@ -55,9 +55,10 @@ def reset(root: Path, now: float, container: str, host: str) -> None:
 
 def _set(root: Path, now: float, why: str, values: Mapping[str, Any]) -> dict[str, Any]:
     path = root / "heal" / "settings.json"
-    settings = {**(files.read(path) or {}), **values, "why": why, "at": now}
+    said = {**values, "why": why}
+    settings = {**(files.read(path) or {}), **said, "at": now}
     files.write(path, settings)
-    _history(root).add("setting", now, **settings)
+    _history(root).add("setting", now, **said)
     return settings
 
 

@@ -77,9 +77,7 @@ def _failed(line: Line, data: Mapping[str, Any], at: float) -> list[dict[str, An
     how = via.get(str(line.get("via")), "")
     began = float(data.get("died_at") or at)
     return [
-        _step(
-            began, _what_failed(data), _cause(data), "probe" if data.get("reason") == "unhealthy" else "docker event"
-        ),
+        _step(began, _what_failed(data), _cause(data), "probe" if data.get("reason") == "unhealthy" else "Docker"),
         _step(at, "reported", f"{tag} ({how})" if how else tag, "health engine"),
     ]
 

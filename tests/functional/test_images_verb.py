@@ -1,0 +1,151 @@
+"""``salt-run openstack.build`` through a real master and a real minion that fetches its contexts from the saltenv."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from saltfactories.manager import FactoriesManager
+
+from saltern.host import build as host_build
+from saltern.host.engine import Engine
+from saltern.images.options import options_from
+from saltern.images.tree import DISTRO, load
+
+from . import tiny
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+DOCKERFILE = "FROM {{ image('distro') }}\nCOPY hello /hello\nRUN cat /hello\n"
+
+
+@pytest.fixture(scope="module")
+def factories(
+    event_listener: Any, stats_processes: Any, _salt_factories_config: dict[str, Any]
+) -> Iterator[FactoriesManager]:
+    # a manager of its own: the session's one belongs to whoever asked for it first, with that one's directory
+    root = pathlib.Path(tempfile.mkdtemp(prefix="saltern-img-"))  # short: it holds sockets
+    config = {**_salt_factories_config, "root_dir": str(root / "salt"), "slow_stop": False}
+    yield FactoriesManager(event_listener=event_listener, stats_processes=stats_processes, **config)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass
+class Site:
+    """A checkout with one tiny image, and a master that builds it on its minion."""
+
+    root: pathlib.Path
+    config: pathlib.Path
+    namespace: str
+
+    def image(self, text: str) -> None:
+        (self.root / "checkout/images/app/hello").write_text(text)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        script = pathlib.Path(sys.executable).with_name("salt-run")
+        return subprocess.run(
+            [sys.executable, str(script), "-c", str(self.config), "openstack.build", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
+        )  # fmt: skip
+
+
+def make_checkout(root: pathlib.Path, namespace: str) -> None:
+    folder = root / "checkout/images/app"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile.j2").write_text(DOCKERFILE)
+    (folder / "hello").write_text("hello\n")
+    (root / "pillar/openstack").mkdir(parents=True)
+    pillar = {
+        "openstack": {
+            "hosts": {"b1": {"address": "127.0.0.1", "roles": ["builder"]}},
+            "images": {"namespace": namespace, "mirrors": {"apt": "http://mirror.invalid/debian"}},
+        }
+    }
+    (root / "pillar/openstack/init.sls").write_text(json.dumps(pillar))
+
+
+def make_distro(root: pathlib.Path, engine: Engine, namespace: str) -> None:
+    """A busybox in the place of the distribution, with the label that makes it up to date."""
+    tree = load(root / "checkout/images", options_from({"images": {"namespace": namespace}}))
+    image = tree.images[DISTRO]
+    changes = [f"LABEL {name}={value}" for name, value in host_build.labels(DISTRO, image.inputs, None).items()]
+    tiny.load(engine.api, image.reference, changes=changes)
+
+
+@pytest.fixture(scope="module")
+def site(factories: FactoriesManager) -> Iterator[Site]:
+    root = pathlib.Path(factories.root_dir).parent
+    namespace = f"d-test-{uuid.uuid4().hex[:8]}"
+    make_checkout(root, namespace)
+    common = {
+        "module_dirs": [str(CHECKOUT / "salt")],
+        "fileserver_list_cache_time": 0,
+        "enable_fqdns_grains": False,
+        "enable_gpu_grains": False,
+        "log_level_logfile": "warning",
+    }
+    master = factories.salt_master_daemon(
+        "imgmaster",
+        overrides={
+            **common,
+            "interface": "127.0.0.1",
+            "worker_threads": 3,
+            "file_roots": {"base": [], "saltern_build": [str(root / "state/build-contexts")]},
+            "pillar_roots": {"base": [str(root / "pillar")]},
+            "saltern_checkout": str(root / "checkout"),
+            "saltern_state_dir": str(root / "state"),
+        },
+    )
+    with Engine() as engine:
+        make_distro(root, engine, namespace)
+        with master.started():
+            minion = master.salt_minion_daemon("b1", overrides={**common, "saltern_root": str(root / "host")})
+            with minion.started():
+                yield Site(root, pathlib.Path(master.config_dir), namespace)
+        for image in engine.images():
+            for tag in image.get("RepoTags") or ():
+                if tag.startswith(f"{namespace}/"):
+                    engine.api.remove_image(tag, force=True)
+
+
+def test_built_then_left_alone_then_failing(site: Site) -> None:
+    first = site.run()
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "1 image to build" in first.stderr
+    assert "● app" in first.stderr, "the builder's events reach the terminal"
+    assert "1 built, 1 unchanged" in first.stdout
+    again = site.run("--out=json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["counts"]["unchanged"] == 2
+    site.image("other\n")
+    (site.root / "checkout/images/app/Dockerfile.j2").write_text(DOCKERFILE + "RUN echo broken thing >&2 && exit 3\n")
+    failed = site.run()
+    assert failed.returncode == 1
+    assert "✗ app: broken thing" in failed.stdout
+    assert "salt-run openstack.build names=app" in failed.stdout
+    with Engine() as engine:
+        assert engine.inspect_image(f"{site.namespace}/app:2025.2") is not None
+
+
+def test_a_mistake_is_a_sentence(site: Site) -> None:
+    wrong = site.run("names=apq")
+    assert wrong.returncode == 2
+    assert "there is no image 'apq'" in wrong.stdout
+    assert "Did you mean app?" in wrong.stdout
+    assert "Traceback" not in wrong.stdout + wrong.stderr
+
+
+def test_only_render(site: Site) -> None:
+    rendered = site.run("only_render=True", "names=app")
+    assert rendered.returncode == 0
+    assert f"FROM {site.namespace}/distro:2025.2" in (site.root / "state/rendered/app/Dockerfile").read_text()

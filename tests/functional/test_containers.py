@@ -496,8 +496,19 @@ converge(host, [t.web(port={port}, text="two", environment={{"A": "c"}})])
 
 # Writing calls of a swap: remove a stray next, create, stop, policy, remove a stray former, rename, rename, start,
 # remove the former, remove a stray next.
-@pytest.mark.parametrize("after", [1, 2, 3, 5, 6, 7, 8, 9])
-@pytest.mark.parametrize("next_step", ["converge", "heal"])
+@pytest.mark.parametrize(
+    ("after", "next_step"),
+    [
+        (1, "heal"),
+        (2, "converge"),
+        (3, "heal"),
+        (5, "heal"),
+        (6, "converge"),
+        (6, "heal"),
+        (7, "heal"),
+        (8, "converge"),
+    ],
+)
 def test_killed_in_the_middle_of_a_swap(host: Host, after: int, next_step: str) -> None:
     converge(host, [web()])
     program = KILLED.format(

@@ -1,6 +1,6 @@
 {#- Make a Salt that is there Saltern's: salt-run state.orch openstack.setup [pillar='{"minions": ["ctl1"]}'] -#}
 {%- set compiled = {} if pillar.get("minions") else salt["openstack_plan.compile"]() %}
-{%- set minions = pillar.get("minions") or ((compiled.plan or {}).hosts or {}) | list %}
+{%- set minions = pillar.get("minions") or ((compiled.plan or {}).get("hosts") or {}) | list %}
 
 Write the master's configuration:
   openstack_setup.master_configured: []

@@ -125,6 +125,10 @@ class Cloud:
 
         until(there, f"{event} of {step!r}")
 
+    def begun(self, host: str) -> bool:
+        """Whether a state has begun to change something there."""
+        return (self.world / f"{host}.begun").exists()
+
     def queued(self, host: str) -> bool:
         """Whether a job waits in the minion's queue."""
         return any(path.is_file() for path in (self.root / "salt" / host).glob("**/state_queue/**/*"))

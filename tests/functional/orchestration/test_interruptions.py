@@ -58,7 +58,7 @@ def test_a_queued_job_of_a_killed_run_does_nothing(cloud: Cloud) -> None:
     process = cloud.start("state.orch", "openstack.deploy")
     cloud.await_journal("step_start", "start mariadb")
     cloud.await_journal("step_start", "start kolla_toolbox")
-    until(lambda: cloud.queued("ctl1"), "a job waits in the minion's queue")
+    until(lambda: cloud.begun("ctl1") and cloud.queued("ctl1"), "one job acts, the other one waits in the queue")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     until(lambda: [call for call in cloud.calls("ctl1") if "refused" in call], "the queued job started and refused")
@@ -71,7 +71,7 @@ def test_abort_ends_a_detached_run_and_its_jobs(cloud: Cloud) -> None:
     cloud.behave("ctl1", delay=60)
     watcher = cloud.start("openstack.deploy")
     cloud.await_journal("step_start", "start mariadb")
-    until(lambda: cloud.busy("ctl1"), "the job runs on the minion")
+    until(lambda: cloud.begun("ctl1"), "the job acts on the minion")
     done = cloud.run("openstack.abort")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ctl1: job" in done.stdout

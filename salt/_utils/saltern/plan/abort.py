@@ -45,12 +45,14 @@ def abort(
         raise SalternError(f"the open run is {holder.run}, not {run}")
     open_run = Run(root, holder.run)
     lock.close(holder.run)
-    _end_process(lock, pid, kill, sleep, patience)
-    ended = _end_jobs(holder, list(open_run.document().get("hosts", [])), ask)
+    # Before its process is gone: who watches reads why.
+    summary = f"{holder.verb.capitalize()} run {holder.run} was aborted"
     seconds = clock() - holder.since
     open_run.journal.append(
-        {"at": clock(), "event": "end", "result": "aborted", "seconds": seconds, "summary": f"{holder.verb} aborted"}
+        {"at": clock(), "event": "end", "result": "aborted", "seconds": seconds, "summary": summary}
     )
+    _end_process(lock, pid, kill, sleep, patience)
+    ended = _end_jobs(holder, list(open_run.document().get("hosts", [])), ask)
     return {"run": holder.run, "verb": holder.verb, "ended": ended}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from saltern.terminal.marks import FAILED, cut, tint
+from saltern.terminal.marks import FAILED, tint
 
 LOG_LINES = 20
 
@@ -52,7 +53,15 @@ def _container(failure: Mapping[str, Any], width: int) -> list[str]:
     rows += [("last log" if not number else "", text) for number, text in enumerate(log)]
     more = f"(more: salt-run openstack.logs {failure.get('container', '')} host={failure.get('host', '')})"
     rows.append(("", more) if log else ("log", more))
-    return [cut(f"  {key:<10} {text}".rstrip(), width) for key, text in rows]
+    return [line for key, text in rows for line in _wrapped(key, text, width)]
+
+
+def _wrapped(key: str, text: str, width: int) -> list[str]:
+    # Never cut: the cause tends to stand at the end of a line.
+    head = f"  {key:<10} "
+    return textwrap.wrap(text, max(width, 40), initial_indent=head, subsequent_indent=" " * len(head)) or [
+        head.rstrip()
+    ]
 
 
 def _former(text: str) -> str:

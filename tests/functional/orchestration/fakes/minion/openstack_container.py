@@ -31,6 +31,8 @@ def converged(name, containers=None, mode="deploy", volumes=False):
     except SalternError as error:
         _log({**call, "refused": str(error)})
         return {**ret, "result": False, "comment": str(error)}
+    if not __opts__["test"]:
+        _world("begun").touch()
     desired = {spec["name"]: spec["image"] for spec in part["containers"]}
     here = _read("json")
     for container, action in _actions(desired, here, mode, containers):
@@ -46,6 +48,7 @@ def converged(name, containers=None, mode="deploy", volumes=False):
     if not __opts__["test"]:
         time.sleep(behaviour.get("delay", 0))
         _world().write_text(json.dumps(here))
+        _world("desired").write_text(json.dumps({**_read("desired"), **here}))
     elif ret["changes"] and ret["result"]:
         ret["result"] = None
     _log({**call, "changes": sorted(ret["changes"]), "end": time.time()})

@@ -4,11 +4,14 @@ import json
 import pathlib
 
 
+def _read(suffix):
+    file = pathlib.Path(__opts__["fake_world"]) / f"{__opts__['id']}.{suffix}"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 def status():
     """As the real one, in short."""
-    file = pathlib.Path(__opts__["fake_world"]) / f"{__opts__['id']}.json"
-    here = json.loads(file.read_text()) if file.exists() else {}
-    wanted = [spec["name"] for spec in __pillar__.get("saltern", {}).get("containers", [])]
+    here, wanted = _read("json"), _read("desired")
     rows = {name: {"state": "running", "healthy": True, "desired": "running"} for name in here}
     gone = {name: {"state": "absent", "healthy": False, "desired": "running"} for name in wanted if name not in here}
     return {"host": __opts__["id"], "containers": {**rows, **gone}, "memory": {}, "disk": {}}

@@ -1,0 +1,154 @@
+"""Answers as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from saltern import terminal
+from saltern.plan import compared, view
+from saltern.terminal import status
+
+from ..plan.planmaker import MODEL, container_state, make_plan, toolbox_state
+from . import golden
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+FAILURE = {
+    "host": "ctl2",
+    "container": "keystone",
+    "image": "saltern/keystone:2025.2",
+    "exit_code": 1,
+    "restarts": 3,
+    "probe": "GET http://10.0.0.12:15000/v3 → connection refused",
+    "log": ["2026-11-22 19:07:12 CRITICAL keystone: Unable to open /etc/keystone/fernet-keys: permission denied"],
+    "former": "back and healthy",
+    "message": "not healthy after 30 s; the former container is back and healthy",
+}
+
+
+def plan_answer() -> dict[str, Any]:
+    change = {
+        "action": "replace",
+        "reasons": [{"field": "configuration", "current": "former", "desired": "new"}],
+        "files": [{"name": "keystone.conf", "diff": ["  [DEFAULT]", "- debug = False", "+ debug = True"]}],
+    }
+    returns = {
+        "ctl1": {
+            **container_state({"keystone": change}),
+            **toolbox_state({"keystone": {"database": [{"what": "create", "kind": "user", "name": "glance"}]}}, None),
+        },
+        "ctl2": container_state({"keystone": change, "old_api": {"action": "remove", "reasons": [], "files": []}}),
+    }
+    found = compared.document(returns, ["ctl1", "ctl2"], model=MODEL, mode="deploy", seconds=1.9)
+    because = [
+        {"key": "openstack:debug", "file": "pillar/openstack/init.sls", "line": 14, "old": "unset", "new": "True"}
+    ]
+    estimates = {"start keystone": 12.0}
+    return view.view(make_plan(), found, current="7be2100000000000", because=because, estimates=estimates)
+
+
+def run_answer(*, failed: bool, every: bool = False) -> dict[str, Any]:
+    steps = [{"id": "compare", "title": "Compare every host with the model"}, *make_plan()["steps"]]
+    document: dict[str, Any] = {
+        "run": "20261122-190400-abcd",
+        "verb": "deploy",
+        "mode": "deploy",
+        "model": MODEL,
+        "hosts": ["a", "b"],
+    }
+    lines: list[dict[str, Any]] = []
+    for step in steps[:4]:
+        lines.append(
+            {"event": "step_end", "step": step["id"], "title": step["title"], "result": "changed", "seconds": 31.0,
+             "hosts": ["ctl1"], "summary": "1 started"}
+        )  # fmt: skip
+    if failed:
+        lines.append(
+            {"event": "step_end", "step": "start keystone", "title": "Start keystone", "result": "failed",
+             "seconds": 33.0, "hosts": ["ctl1", "ctl2"], "failures": [FAILURE], "untouched": ["ctl3"]}
+        )  # fmt: skip
+        end = {"event": "end", "result": "failed", "summary": "Deploy failed after 1 m 12 s: Start keystone"}
+    else:
+        end = {"event": "end", "result": "ok", "summary": "Deployed in 1 m 12 s: 4 steps, 12 started, 0 failed."}
+    state = "failed" if failed else "ok"
+    return {
+        "kind": "run",
+        "document": {**document, "steps": steps},
+        "lines": [*lines, end],
+        "state": state,
+        "all": every,
+    }
+
+
+def status_answer() -> dict[str, Any]:
+    good = {"state": "running", "healthy": True, "desired": "running"}
+    answers = {
+        "ctl1": {"containers": {"mariadb": good, "kolla_toolbox": good, "keystone": good}},
+        "ctl2": {"containers": {"keystone": {**good, "healthy": False}, "old_api": good}},
+    }
+    return status.assemble(
+        make_plan(), answers, silent=[], healed={("ctl1", "keystone"): 2}, applied=250.0, healing="on"
+    )
+
+
+ANSWERS = {
+    "plan": plan_answer(),
+    "plan_nothing": view.view(
+        make_plan(),
+        compared.document(
+            {"ctl1": {**container_state({}), **toolbox_state({})}, "ctl2": {}},
+            ["ctl1", "ctl2"], model=MODEL, mode="deploy", seconds=1.9,
+        ),
+        current=MODEL,
+    ),
+    "plan_problem": view.view(
+        make_plan(), compared.document({"ctl1": {}}, ["ctl1", "ctl2"], model=MODEL, mode="deploy", seconds=1.9)
+    ),
+    "run": run_answer(failed=False),
+    "run_failed": run_answer(failed=True),
+    "show": run_answer(failed=True, every=True),
+    "status": status_answer(),
+    "runs": {"kind": "runs", "runs": [
+        {"run": "20261122-190400-abcd", "verb": "deploy", "model": MODEL, "state": "ok", "started": 0.0,
+         "seconds": 72.0, "summary": "Deployed in 1 m 12 s"},
+    ]},
+    "error": {"kind": "error", "message": "deploy run x is open", "where": "run.lock", "hint": "Watch it"},
+    "logs": {"kind": "logs", "container": "keystone", "hosts": {"ctl1": ["a", "b"]}, "errors": {"ctl2": "no answer"}},
+    "message": {"kind": "message", "title": "2 secrets made", "result": "ok", "lines": ["a", "b"], "next": "plan"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name != "runs"])
+def test_as_the_golden_file_says(name: str) -> None:
+    golden.check(name, terminal.render(ANSWERS[name], width=100))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_colour_only_repeats_what_marks_say(name: str) -> None:
+    plain, painted = (terminal.render(ANSWERS[name], width=100, colour=colour) for colour in (False, True))
+    assert ANSI.sub("", painted) == plain
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_any_width(name: str, width: int) -> None:
+    assert terminal.render(ANSWERS[name], width=width)
+
+
+def test_an_answer_without_renderer_is_shown_as_data() -> None:
+    assert '"x": 1' in terminal.render({"kind": "nobody_knows", "x": 1})
+    assert '"x": 1' in terminal.render({"kind": "../marks", "x": 1})
+
+
+def test_many_hosts_wrap_into_blocks() -> None:
+    plan = make_plan()
+    hosts = [f"cmp{number:03}" for number in range(20)]
+    plan["hosts"] = {host: {"containers": ["nova_compute"]} for host in hosts}
+    plan["containers"] = {"nova_compute": {"service": "nova", "hosts": hosts}}
+    answers = {host: {"containers": {"nova_compute": {"state": "running", "healthy": True}}} for host in hosts}
+    data = status.assemble(plan, answers, silent=[], healed={}, applied=None, healing="on")
+    text = terminal.render(data, width=80)
+    assert text.count("nova_compute") == 5
+    assert all(len(line) <= 80 for line in text.splitlines())

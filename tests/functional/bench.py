@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saltern.host import files, jobs, probes, spec, toolbox
+from unit.services import cloud
+
+from saltern.host import files, probes, spec
 from saltern.host.context import Host
 from saltern.host.engine import Engine, image_ids
 from saltern.host.store import Store
 
-from unit.services import cloud
-
-PREFIX = "c2test_"
+PREFIX = "bench_"
 
 
 class Prefixed(Engine):
@@ -55,12 +55,11 @@ class Bench:
     def __init__(self, root: Path, address: str, namespace: str = "saltern", **openstack: Any) -> None:
         self.address = address
         hosts = {"bench": {"address": address, "roles": cloud.ALL}}
-        made = cloud.compiled(hosts, cloud="c2test", images={"namespace": namespace}, **openstack)
+        made = cloud.compiled(hosts, cloud="bench", images={"namespace": namespace}, **openstack)
         self.part = made.slices["bench"]
         self.engine = Prefixed()
         self.images = image_ids(self.engine.images())
-        self.host = Host(self.engine, Store(root), "bench", "c2test", secrets=tuple(self.part["secrets"]))
-        self._made: list[str] = []
+        self.host = Host(self.engine, Store(root), "bench", "bench", secrets=tuple(self.part["secrets"]))
 
     def lacking(self, *names: str) -> list[str]:
         """Images of these containers that are not on this machine."""
@@ -76,7 +75,6 @@ class Bench:
         for mount in wanted["mounts"]:
             mount["source"] = PREFIX + mount["source"].removeprefix(PREFIX)
         folder = files.write(self.host.store.config, wanted)
-        self._made.append(name)
         self.engine.create(name, spec.body(wanted, self.images[wanted["image"]], folder))
         self.engine.start(name)
         if wait:
@@ -99,15 +97,15 @@ class Bench:
         self.engine.start(name)
         self.ready(self.spec(name))
 
-    def close(self) -> None:
-        """Remove what was made: containers, jobs, volumes."""
-        for name in [*self._made, *(job["spec"]["name"] for job in self.part["jobs"])]:
-            self.engine.remove(name, force=True)
+    def clear(self) -> None:
+        """Remove all containers, jobs and volumes of this cloud, also those of a run that was killed."""
+        for entry in [*self.part["containers"], *(job["spec"] for job in self.part["jobs"])]:
+            self.engine.remove(entry["name"], force=True)
         for entry in self.part["containers"]:
             for mount in entry["mounts"]:
                 if mount["type"] == "volume":
                     self.engine.remove_volume(PREFIX + mount["source"].removeprefix(PREFIX))
+
+    def close(self) -> None:
+        self.clear()
         self.engine.close()
-
-
-__all__ = ["PREFIX", "Bench", "jobs", "toolbox"]

@@ -58,6 +58,8 @@ class Courier:
             return
         if self._up is None or not self._is_connected():
             self._look(now)
+        if self._ready(now):
+            self._flush(now)  # what waits goes first
         if self._ready(now) and self._try(tag, data):
             self._recent.append((now, tag, data))
         else:

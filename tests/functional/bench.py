@@ -3,11 +3,16 @@
 Everything listens on an address of the loopback network that nobody else uses, so it stands beside other clouds.
 """
 
+import contextlib
+import json
+import os
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from unit.services import cloud
 
 from saltern.host import files, probes, spec
@@ -47,6 +52,39 @@ class Prefixed(Engine):
 
     def exec(self, name: str, argv: list[str], **options: Any) -> tuple[int, bytes, bytes]:
         return super().exec(PREFIX + name, argv, **options)
+
+
+@contextlib.contextmanager
+def running(root: Path, address: str, *names: str) -> Iterator["Bench"]:
+    """A cloud with these containers' images here (else the test is skipped); what a killed run left is removed."""
+    made = Bench(root, address)
+    if lacking := made.lacking(*names):
+        made.engine.close()
+        reason = f"build these first: {', '.join(lacking)}"
+        pytest.fail(reason) if os.environ.get("SALTERN_TEST_STRICT") else pytest.skip(reason)
+    try:
+        made.clear()
+        yield made
+    finally:
+        made.close()
+
+
+def token(bench: "Bench", user: str, password: str, project: str) -> str:
+    """A token, asked for through HAProxy."""
+    login = {"user": {"name": user, "domain": {"id": "default"}, "password": password}}
+    scope = {"project": {"name": project, "domain": {"id": "default"}}}
+    body = {"auth": {"identity": {"methods": ["password"], "password": login}, "scope": scope}}
+    request = urllib.request.Request(
+        f"http://{bench.address}:5000/v3/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return str(answer.headers["X-Subject-Token"])
+
+
+def admin(bench: "Bench") -> str:
+    """A token of the administrator."""
+    login = bench.part["batch"]["identity"]
+    return token(bench, login["user"], login["password"], login["project"])
 
 
 class Bench:

@@ -4,7 +4,6 @@ One small cloud is made for the whole module; each test puts right what it broke
 """
 
 import json
-import os
 import subprocess
 import time
 import urllib.error
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from functional.bench import PREFIX, Bench
+from functional.bench import PREFIX, Bench, admin, running
 from saltern.contract.errors import JobFailed, ToolboxFailed
 from saltern.host import batch, toolbox
 
@@ -27,18 +26,10 @@ NEEDED = ("mariadb", "haproxy", "memcached", "kolla_toolbox", "keystone")
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    made = Bench(tmp_path_factory.mktemp("host"), ADDRESS)
-    if lacking := made.lacking(*NEEDED):
-        made.engine.close()
-        reason = f"build these first: {', '.join(lacking)}"
-        pytest.fail(reason) if os.environ.get("SALTERN_TEST_STRICT") else pytest.skip(reason)
-    made.clear()
-    try:
+    with running(tmp_path_factory.mktemp("host"), ADDRESS, *NEEDED) as made:
         for name in NEEDED[:-1]:
             made.start(name)
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,23 +54,6 @@ def sql(bench: Bench, statement: str) -> str:
     code, out, err = bench.engine.exec("mariadb", argv)
     assert code == 0, err.decode()
     return out.decode().strip()
-
-
-def token(bench: Bench, user: str, password: str, project: str) -> str:
-    """A token, asked for through HAProxy."""
-    login = {"user": {"name": user, "domain": {"id": "default"}, "password": password}}
-    scope = {"project": {"name": project, "domain": {"id": "default"}}}
-    body = {"auth": {"identity": {"methods": ["password"], "password": login}, "scope": scope}}
-    request = urllib.request.Request(
-        f"http://{ADDRESS}:5000/v3/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return str(answer.headers["X-Subject-Token"])
-
-
-def admin(bench: Bench) -> str:
-    login = bench.part["batch"]["identity"]
-    return token(bench, login["user"], login["password"], login["project"])
 
 
 def test_from_nothing_to_a_token_and_then_nothing_is_due(bench: Bench, keystone: dict[str, Any]) -> None:

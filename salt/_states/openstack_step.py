@@ -191,7 +191,8 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=Fals
 
 def precheck(name, model):
     """
-    Every host answers and can take what the model wants; changes nothing, needs no run.
+    Every host answers and can take what the model wants, and the running master has what ``openstack.setup`` wrote;
+    changes nothing, needs no run.
 
     name
         Any name.
@@ -206,7 +207,8 @@ def precheck(name, model):
             - model: 4f1c9a0b1c2d3e4f
     """
     noise.quiet()
-    return _state(name, lambda: _stepper().precheck(compiled.plan(_root(), model)))
+    master = __salt__["openstack_setup.master_check"]() if "openstack_setup.master_check" in __salt__ else []
+    return _state(name, lambda: _stepper().precheck(compiled.plan(_root(), model), master))
 
 
 def compare(name):

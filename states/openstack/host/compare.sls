@@ -10,7 +10,7 @@ The host can take what the model wants:
 Containers are as the model says:
   openstack_container.converged:
     - mode: {{ step['mode'] }}
-{%- if pillar['saltern']['toolbox'] and step['mode'] == 'deploy' %}
+{%- if pillar.get('saltern', {}).get('toolbox') and step['mode'] == 'deploy' %}
 
 Databases, identity and jobs are as the model says:
   openstack_toolbox.compared: []

@@ -28,7 +28,7 @@ def test_first_deploy_goes_in_the_order_of_the_plan_and_at_once_where_it_may(clo
     assert keystone[0]["end"] <= keystone[1]["at"], "a serial wave takes one host after another"
     assert "● Start mariadb" in done.stderr
     assert "Deployed in" in done.stderr
-    assert "5 started" in done.stderr
+    assert "5 containers started" in done.stderr
     assert "unclosed" not in done.stderr
 
 

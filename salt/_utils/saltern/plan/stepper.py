@@ -120,7 +120,7 @@ class Stepper:
         made.run = run
         session.begin(made)
         self._note(made, "begin", title=f"{order.verb} run {run.id}", hosts=list(plan["hosts"]))
-        self._fire(made, "begin", {"verb": order.verb, "model": plan["digest"]})
+        self._fire(made, "begin", {"verb": order.verb, "model": plan["digest"], "hosts": list(plan["hosts"])})
         runs.prune(self.root)
         return _result(True, f"run {run.id}, model {plan['digest'][:6]}, {len(plan['hosts'])} hosts")
 
@@ -146,12 +146,16 @@ class Stepper:
             return ""
         return "the hosts are not as the plan showed them any more; look again: salt-run openstack.plan"
 
-    def precheck(self, plan: Mapping[str, Any]) -> Result:
-        """Ask every host for everything that can be checked before a run."""
+    def precheck(self, plan: Mapping[str, Any], master: Sequence[str] = ()) -> Result:
+        """Ask every host for everything that can be checked before a run.
+
+        master
+            What is wrong with the master itself, sentences.
+        """
         hosts, step = list(plan["hosts"]), asked(plan, "deploy", self.clock)
         answers = self.salt.ask("openstack.host.precheck", hosts, step)
         found = compared.document(answers.returns, hosts, model=plan["digest"], mode="deploy", seconds=0.0)
-        wrong = compared.problem(found)
+        wrong = "\n".join(filter(None, (*master, compared.problem(found))))
         return _result(not wrong, wrong or f"{_many(len(hosts), 'host')} checked, nothing is wrong")
 
     # -- the plan's steps ----------------------------------------------------------------------------------------------
@@ -339,10 +343,8 @@ def _summary(made: Session, ended: Sequence[Line], seconds: float) -> str:
         for word, number in outcome.counts(line.get("detail") or {}).items():
             counts[word] = counts.get(word, 0) + number
     first = {"stop": "stopped", "destroy": "removed"}.get(made.mode, "started")
-    words = [first] + [
-        word for word in ("replaced", "reloaded", "removed", "stopped") if word != first and counts.get(word)
-    ]
-    done = ", ".join(f"{counts.get(word, 0)} {word}" for word in words)
+    others = [word for word in ("replaced", "reloaded", "removed", "stopped") if word != first and counts.get(word)]
+    done = ", ".join([f"{_many(counts.get(first, 0), 'container')} {first}", *(f"{counts[w]} {w}" for w in others)])
     how = DONE.get(made.verb, made.verb.capitalize())
     return f"{how} in {_seconds(seconds)}: {_many(len(acted), 'step')}, {done}, 0 failed."
 

@@ -22,6 +22,7 @@ def tint(text: str, code: str | None = None, *, colour: bool = False) -> str:
 
 
 def bold(text: str, *, colour: bool = False) -> str:
+    """``text`` made bold, where colours may be used."""
     return tint(text, "1", colour=colour)
 
 

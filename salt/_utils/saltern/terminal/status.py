@@ -87,6 +87,7 @@ _MARKS = {"ok": OK, "failed": FAILED, "stopped": SKIPPED, "changing": CHANGING}
 
 
 def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -> str:
+    """The answer of ``openstack.status``: what :func:`assemble` gives."""
     lines = [cut(_head(data), width)]
     hosts = [host for host in data["hosts"] if host not in data["silent"] and host not in data["errors"]]
     first = max([len(name) for name in data["containers"]] + [10]) + 2

@@ -10,6 +10,7 @@ from typing import Any
 
 TAIL = 20
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)", re.S)
+_OWN = ("Step ", " ---> ", "Removing intermediate", "Successfully ")
 _TELLING = ("FROM ", "RUN ", "COPY ", "ADD ")  # the others take no time
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _CODE = re.compile(r"returned a non-zero code: \d+")
@@ -27,22 +28,35 @@ class BuildStream:
     step: str = ""
     image_id: str = ""
     error: str = ""
+    _rest: str = ""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
 
     def feed(self, message: dict[str, Any]) -> None:
         """Take one decoded message of the engine."""
         if "error" in message:
+            self._flush()
             detail = message.get("errorDetail") or {}
             self.error = str(detail.get("message") or message["error"]).strip()
         elif "aux" in message:
             self.image_id = str(message["aux"].get("ID", self.image_id))
         else:
-            for line in str(message.get("stream") or "").splitlines():
-                self._line(_ESCAPE.sub("", line).rstrip())
+            self._text(_ESCAPE.sub("", str(message.get("stream") or "")))
+
+    def _text(self, text: str) -> None:
+        # a program's output comes in pieces that know no lines; the builder's own words always begin one
+        if text.startswith(_OWN):
+            self._flush()
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(line.rstrip())
+
+    def _flush(self) -> None:
+        rest, self._rest = self._rest, ""
+        self._line(rest.rstrip())
 
     def _line(self, line: str) -> None:
         if match := _STEP.match(line):
-            self.step = f"step {match[1]} of {match[2]}: {match[3].strip()[:160]}"
+            self.step = f"step {match[1]} of {match[2]}: {describe(match[3].strip())}"
             self.tail.clear()
             if match[3].startswith(_TELLING):
                 self.on_step(int(match[1]), int(match[2]), describe(match[3].strip()))

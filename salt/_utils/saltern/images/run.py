@@ -181,23 +181,29 @@ def _one(run: Build, todo: Todo) -> dict[str, Any]:
     if todo.action == "tag":
         run.builder.tag(todo.id, image.reference)
         run.report("end", {"image": image.name, "result": "tagged", "seconds": 0.0})
+        _remember(run, image, todo.id, {})
         return {"id": todo.id, "seconds": 0.0}
 
     def again(number: int, error: BaseException) -> None:
         run.report("retry", {"image": image.name, "try": number, "text": str(error)})
 
     made = patiently(lambda: _build(run, image), sleep=run.clock.sleep, again=again)
+    _remember(run, image, made["id"], {"size": made["size"], "seconds": made["seconds"]})
+    return made
+
+
+def _remember(run: Build, image: Image, image_id: str, more: dict[str, Any]) -> None:
+    """What tells at the next build why, and how long it may take."""
     with run.lock:
         run.record.builds[image.reference] = {
+            **run.record.builds.get(image.reference, {}),
             "inputs": image.inputs,
             "parts": dict(image.parts),
-            "id": made["id"],
-            "size": made["size"],
-            "seconds": made["seconds"],
+            "id": image_id,
             "at": run.clock.now(),
+            **more,
         }
         write_record(run.state, run.record)
-    return made
 
 
 def _build(run: Build, image: Image) -> dict[str, Any]:

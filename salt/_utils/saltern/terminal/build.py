@@ -44,14 +44,14 @@ def _unique(data: Mapping[str, Any]) -> str:
 
 
 def _table(images: Sequence[Mapping[str, Any]], width: int, colour: bool) -> str:
-    rows = [["", "image", "size", "adds", "seconds", "why"]]
+    rows = [["  image", "size".rjust(8), "adds".rjust(8), "seconds", "why"]]
     for entry in images:
         result = str(entry["result"])
         took = f"{float(entry['seconds']):.1f}" if entry.get("seconds") else ""
         why = "" if result == "unchanged" else f"waits for {entry['by']}" if result == "blocked" else entry["reason"]
         name = str(entry["image"]) + ("" if entry["shipped"] else " *")
         sizes = [megabytes(entry.get("size")), megabytes(entry.get("own"))]
-        rows.append([_MARKS[result], name, *(text.rjust(8) for text in sizes), took.rjust(7), str(why)])
+        rows.append([f"{_MARKS[result]} {name}", *(text.rjust(8) for text in sizes), took.rjust(7), str(why)])
     lines = table(rows, width=width)
     lines = [lines[0], *(tint(line[:1], colour=colour) + line[1:] for line in lines[1:])]
     return "\n".join([*lines, "* serves builds only, stays on the builder"])

@@ -42,7 +42,7 @@ def test_the_cause_is_the_steps_own_word() -> None:
     )
     assert stream.cause == "E: Unable to locate package x"
     assert list(stream.tail) == ["Reading package lists...", "E: Unable to locate package x"]
-    assert stream.step == "step 2 of 2: RUN apt-get install x"
+    assert stream.step == "step 2 of 2: apt-get install x"
 
 
 def test_other_errors_are_the_engines() -> None:
@@ -50,8 +50,14 @@ def test_other_errors_are_the_engines() -> None:
     assert stream.cause == "COPY failed: file not found in build context"
 
 
+def test_output_in_pieces_is_lines_all_the_same() -> None:
+    pieces = ["Reading…\nE: ", "\x1b[91mUnable to", " locate x\n\x1b[0m", "no newline at the end"]
+    stream, _ = fed({"stream": "Step 1/1 : RUN x\n"}, *({"stream": piece} for piece in pieces), {"error": "returned 1"})
+    assert list(stream.tail) == ["Reading…", "E: Unable to locate x", "no newline at the end"]
+
+
 def test_only_the_last_lines_are_kept() -> None:
-    stream, _ = fed({"stream": "Step 1/1 : RUN x\n"}, {"stream": "\n".join(f"line {n}" for n in range(100))})
+    stream, _ = fed({"stream": "Step 1/1 : RUN x\n"}, {"stream": "\n".join(f"line {n}" for n in range(101))})
     assert len(stream.tail) == 20
     assert stream.tail[-1] == "line 99"
 

@@ -32,27 +32,26 @@ def accept(layout: Layout, log: Path, timeout: float = TIMEOUT) -> bool:
     name = minion_id()
     own = layout.pki / "minion" / "minion.pub"
     master = layout.pki / "master"
+    places = {"accepted": master / "minions" / name, "pending": master / "minions_pre" / name}
     deadline = time.monotonic() + timeout
+    done = False
     while time.monotonic() < deadline:
         mine = fingerprint(own)
-        for state, known in (("accepted", master / "minions" / name), ("pending", master / "minions_pre" / name)):
-            found = fingerprint(known)
-            if not found or not mine:
-                continue
-            if found != mine:
+        found = {state: print_ for state, path in places.items() if (print_ := fingerprint(path))} if mine else {}
+        for state, print_ in found.items():
+            if print_ != mine:
                 raise Stop(
-                    f"The {state} key of {name} ({found}) is not this machine's minion ({mine})",
+                    f"The {state} key of {name} ({print_}) is not this machine's minion ({mine})",
                     advice=f"find out whose it is; then: . .saltern/env && salt-key -d {name} && ./saltern up",
                     code=4,
                 )
-            if state == "accepted":
-                return False
-            shell.run(
-                [layout.venv / "bin" / "salt-key", "-c", layout.config, "--yes", "--accept", name],
-                log,
-                what=f"salt-key could not accept {name}",
-            )
-            return True
+        if "accepted" in found:
+            return done
+        if "pending" in found:
+            # Its exit code is 0 also when the key was not there at that moment: the next look tells.
+            command = [layout.venv / "bin" / "salt-key", "-c", layout.config, "--yes", "--accept", name]
+            shell.run(command, log, what=f"salt-key could not accept {name}")
+            done = True
         time.sleep(0.05)
     raise Stop(
         f"No key of the minion {name} came to the master in {timeout:.0f} s",

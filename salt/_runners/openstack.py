@@ -20,7 +20,7 @@ import salt.utils.jid
 
 from saltern.contract import events
 from saltern.contract.errors import LockHeld, SalternError
-from saltern.contract.names import MASTER_ROOT
+from saltern.contract.names import HOLD_ALL, MASTER_ROOT, RESET_ALL
 from saltern.images import front as images
 from saltern.plan import abort as aborting
 from saltern.plan import compiled, planned, stepper, view
@@ -671,7 +671,7 @@ def heal_reset(name=None, host=None):
         recovery.reset(_root(), time.time(), name or "", host or "")
     except OSError as exc:
         return _error(exc)
-    answers = _ask(hosts, "openstack_container.heal_reset", [name or recovery.EVERYTHING])
+    answers = _ask(hosts, "openstack_container.heal_reset", [name or RESET_ALL])
     _say("reset", host=host or "", container=name or "")
     title = f"{name or 'All containers'} on {', '.join(hosts)}: counted from the beginning"
     return _told_to(answers, title, f"salt-run openstack.why {name}" if name else "salt-run openstack.status")
@@ -730,7 +730,7 @@ def _held_everywhere(until, reason, title):
     model, problem = _deployed()
     if problem:
         return _answer("message", {"title": title, "result": "ok", "lines": ["nothing is deployed yet"]})
-    kwargs = {"name": recovery.EVERYTHING, "until": until, "why": reason}
+    kwargs = {"name": HOLD_ALL, "until": until, "why": reason}
     answers = _ask(sorted(model["hosts"]), "openstack_container.hold", (), kwargs)
     return _told_to(answers, title, "salt-run openstack.heal_resume" if until else "salt-run openstack.status")
 

@@ -19,6 +19,10 @@ LABEL_RELEASE = "saltern.release"
 NEXT = "--next"
 FORMER = "--former"
 
+# Names of documents about every container of a host, which no container can have.
+HOLD_ALL = "_all"
+RESET_ALL = "_every"
+
 HOST_ROOT = Path("/var/lib/saltern")
 MASTER_ROOT = Path("/var/lib/saltern/master")
 DOCKER_URL = "unix:///var/run/docker.sock"

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from saltern.contract.errors import EngineUnavailable
+from saltern.contract.names import RESET_ALL
 from saltern.host import healing
 from saltern.host.healing import Backoff
 from saltern.host.observe import DockerEvent, Observation
@@ -28,7 +29,6 @@ PLANNED_POLL = 0.25
 TICK = 1.0
 ENGINE_RETRY = 2.0
 SNAPSHOT_DEBOUNCE = 2.0
-EVERYTHING = "_all"
 
 
 class Watch:
@@ -62,7 +62,7 @@ class Watch:
         self._reload(now)
         for name in self.world.resets():
             for track in self.tracks.values():
-                if name in (track.name, EVERYTHING):
+                if name in (track.name, RESET_ALL):
                     self.outages.reset(track, now)
         if now >= self._list_due:
             self._list(now)

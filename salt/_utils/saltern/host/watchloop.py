@@ -93,9 +93,11 @@ class Loop:
 
     def run(self) -> None:
         """Run until :meth:`stop`. Never returns by itself; an error in one input is logged and the next one taken."""
-        while not self._stop.is_set():
-            self.step(self._sleep())
-        self.close()
+        try:
+            while not self._stop.is_set():
+                self.step(self._sleep())
+        finally:
+            self.close()
 
     def stop(self) -> None:
         """End :meth:`run` from any thread."""

@@ -19,8 +19,6 @@ from saltern.host.store import Document, Shelf, Store
 
 log = logging.getLogger(__name__)
 
-EVERYTHING = "_all"
-
 
 class LocalWorld:
     """What one host's health engine may look at (`outages.World`).
@@ -84,7 +82,7 @@ class LocalWorld:
     def hold(self, name: str) -> Hold | None:
         """The longest of the holds on this container and on all of them."""
         found = []
-        for which in (name, EVERYTHING):
+        for which in (name, names.HOLD_ALL):
             with contextlib.suppress(SalternError, KeyError, TypeError, ValueError):
                 document = self.store.holds.get(which)
                 if document is not None:

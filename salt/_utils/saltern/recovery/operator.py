@@ -12,7 +12,6 @@ from saltern.recovery import files, incoming
 from saltern.recovery.history import History
 from saltern.recovery.queue import Queue
 
-EVERYTHING = "_all"  # the hold of a whole host
 FOREVER = 10 * 365 * 86400.0
 
 

@@ -61,9 +61,9 @@ class Recoverer:
         self.drivers = drivers or Drivers(Single())
         self._plan: tuple[str, dict[str, Any]] = ("", {})
         self._again: dict[Key, tuple[float, dict[str, Any], str]] = {}
-        self.state = self._rebuilt(now)
         self._jobs: OrderedDict[str, Order] = OrderedDict()
         self._seen: OrderedDict[tuple[str, Any], None] = OrderedDict()
+        self.state = self._rebuilt(now)
         self._sweep_at = now + self.settings().sweep
 
     # inputs
@@ -175,8 +175,8 @@ class Recoverer:
 
     def _reported(self, event: dict[str, Any], via: str, now: float) -> None:
         """A failure: into the queue first, so that it is not lost with this process."""
-        if self.queue.put({**event, "via": via}):
-            self._drain(now)
+        self.queue.put({**event, "via": via})
+        self._drain(now)
 
     def _drain(self, now: float) -> None:
         for event in self.queue.waiting():
@@ -286,16 +286,14 @@ class Recoverer:
 
     def _rebuilt(self, now: float) -> State:
         """What a former engine knew: the reports, then the last hour's lines over them."""
-        state = State()
-        for path in sorted(self.reports.glob("*.json")):
-            report = files.read(path)
-            if report is not None:
-                state.reports[path.stem] = report
         lines = self.history.read(now - WINDOW)
-        state.failures = fold(lines).failures
+        state = fold(lines)
+        reports = {path.stem: files.read(path) for path in sorted(self.reports.glob("*.json"))}
+        state.reports = {host: report for host, report in reports.items() if report is not None}
         for line in lines:
-            if line.get("kind") != "event":
-                state.apply(line)
+            if line.get("kind") == "event" and line.get("container"):
+                tag = f"{events.HEALTH}/{line.get('host')}/{line['container']}/{line.get('what')}"
+                self._seen[(tag, (line.get("data") or {}).get("at"))] = None
         for key, failure in state.failures.items():
             last = state.decisions.get(key, {})
             if last.get("decision") == "hold" and last.get("event") == failure.get("event"):

@@ -130,6 +130,13 @@ def test_a_repeated_event_counts_once(master: Master) -> None:
     assert master.recoverer.state.heals[("ctl1", "keystone")] == [master.now]
 
 
+def test_a_repeated_event_counts_once_over_a_restart_too(master: Master) -> None:
+    master.say("ctl1", "keystone", "healed", event="x", by="alone", result="healed")
+    master.start()
+    master.say("ctl1", "keystone", "healed", event="x", by="alone", result="healed")
+    assert master.recoverer.state.heals[("ctl1", "keystone")] == [master.now]
+
+
 @pytest.mark.parametrize(
     ("container", "data", "decision"),
     [

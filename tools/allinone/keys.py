@@ -49,7 +49,14 @@ def accept(layout: Layout, log: Path, timeout: float = TIMEOUT) -> bool:
             return done
         if "pending" in found:
             # Its exit code is 0 also when the key was not there at that moment: the next look tells.
-            command = [layout.venv / "bin" / "salt-key", "-c", layout.config, "--yes", "--accept", name]
+            command: list[str | Path] = [
+                layout.venv / "bin" / "salt-key",
+                "-c",
+                layout.config,
+                "--yes",
+                "--accept",
+                name,
+            ]
             shell.run(command, log, what=f"salt-key could not accept {name}")
             done = True
         time.sleep(0.05)

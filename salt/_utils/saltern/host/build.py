@@ -86,7 +86,7 @@ def silent(kind: str, data: dict[str, Any]) -> None:
 
 def listing(engine: Engine) -> list[dict[str, Any]]:
     """All images with our label, tagged or not: ``{"id", "tags", "image", "inputs", "release", "size"}``; one call."""
-    found = engine._call("list images", lambda api: list(api.images(filters={"label": [LABEL_IMAGE]})))
+    found = engine.call("list images", lambda api: list(api.images(filters={"label": [LABEL_IMAGE]})))
     return [
         {
             "id": each["Id"],
@@ -216,7 +216,7 @@ def sweep(engine: Engine, reference: str) -> list[str]:
     """Remove what stages of this image's builds left; to be called under its lock. Returns ids."""
     filters = {"dangling": True, "label": [f"{LABEL_STAGE}={reference}"]}
     removed = []
-    for each in engine._call("list stages", lambda api: list(api.images(filters=filters))):
+    for each in engine.call("list stages", lambda api: list(api.images(filters=filters))):
         try:
             remove(engine, each["Id"])
             removed.append(each["Id"])
@@ -228,12 +228,12 @@ def sweep(engine: Engine, reference: str) -> list[str]:
 def tag(engine: Engine, image_id: str, reference: str) -> None:
     """Give an image a further name."""
     repository, _, name = reference.rpartition(":")
-    engine._call(f"tag {reference}", lambda api: api.tag(image_id, repository, name, force=True))
+    engine.call(f"tag {reference}", lambda api: api.tag(image_id, repository, name, force=True))
 
 
 def remove(engine: Engine, image: str, *, force: bool = False) -> None:
     """Remove an image (a reference or an id). Raises EngineRefused when something still uses it."""
-    engine._call(f"remove image {image}", lambda api: api.remove_image(image, force=force))
+    engine.call(f"remove image {image}", lambda api: api.remove_image(image, force=force))
 
 
 def labels(image: str, inputs: str, release: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -155,7 +155,7 @@ def _bootstrap(argv: list[str], request: BaseRequest, settings: Settings, report
 def _import(engine: Engine, request: BaseRequest, path: Path) -> int:
     repository, _, tag = request.reference.rpartition(":")
     changes = [f"LABEL {name}={_quoted(value)}" for name, value in sorted(request.labels.items())]
-    engine._call(
+    engine.call(
         "import", lambda api: api.import_image_from_file(str(path), repository=repository, tag=tag, changes=changes)
     )
     return int((engine.inspect_image(request.reference) or {}).get("Size", 0))

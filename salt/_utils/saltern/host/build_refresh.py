@@ -61,7 +61,7 @@ def packages_of(engine: Engine, image: str, reference: str) -> dict[str, str]:
         return {}
     container = _create(engine, {"Image": reference, "Cmd": ["true"], "Labels": {LABEL_IMAGE: ""}})
     try:
-        stream = engine._call("read packages", lambda api: api.get_archive(container, f"{FOLDER}/{image}")[0])
+        stream = engine.call("read packages", lambda api: api.get_archive(container, f"{FOLDER}/{image}")[0])
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
             file = tar.extractfile(tar.getmembers()[0])
             text = file.read().decode() if file else ""
@@ -82,7 +82,7 @@ def candidates(engine: Engine, names: list[str], image: str, settings: Settings,
     try:
         files = dict(settings.files)
         files["var/lib/apt/saltern-names"] = ("\n".join(names) + "\n").encode()
-        engine._call("settings", lambda api: api.put_archive(container, "/", _tar(files)))
+        engine.call("settings", lambda api: api.put_archive(container, "/", _tar(files)))
         engine.start(container)
         code = engine.wait(container, 600)
         lines = engine.logs(container, 1_000_000)
@@ -106,7 +106,7 @@ def parse_policy(lines: list[str]) -> dict[str, str]:
 
 
 def _create(engine: Engine, body: dict[str, Any]) -> str:
-    return str(engine._call("create", lambda api: api.create_container_from_config(body, None))["Id"])
+    return str(engine.call("create", lambda api: api.create_container_from_config(body, None))["Id"])
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:

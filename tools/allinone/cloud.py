@@ -115,7 +115,7 @@ def summary(state: Path = MASTER_STATE) -> str:
         if entry.get("event") == "end":
             # The phase's own line has the seconds, and the farewell says what is next.
             text = re.split(r"\.?\s*Next:", str(entry.get("summary") or ""))[0].strip().rstrip(".")
-            return re.sub(r"^Deployed in [^:]+: ", "", text)
+            return re.sub(r"^Deployed in [^:]+: | \(compared in [^)]*\)", "", text)
     return ""
 
 

@@ -63,6 +63,10 @@ def answers(layout: Layout, phase: Phase) -> None:
 
 def setup(layout: Layout, phase: Phase) -> None:
     """``state.orch openstack.setup`` for our minion: code arrives, and the minion restarts if its engine's changed."""
+    mark = layout.run / "setup.done"
+    if mark.exists() and mark.read_text() == _state(layout):
+        phase.detail = "modules and engines in place"
+        return
     phase.step("salt-run state.orch openstack.setup")
     pillar = json.dumps({"minions": [saltconf.minion_id()]})
     text = shell.run(
@@ -74,6 +78,14 @@ def setup(layout: Layout, phase: Phase) -> None:
     # A change here can only be a file that somebody edited meanwhile; the running master would lack it.
     _master(layout, phase)
     phase.detail = "minion restarted with new code" if '"new": "restarted"' in text else "modules and engines in place"
+    mark.write_text(_state(layout))
+
+
+def _state(layout: Layout) -> str:
+    """What a set-up stands for: code and configuration, and the minion that has them."""
+    files = [layout.config / "minion", *(layout.config / "minion.d").glob("openstack.conf")]
+    text = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return f"{fingerprint(layout)} {text} {daemons.pid(layout, 'minion')}"
 
 
 def _master(layout: Layout, phase: Phase) -> None:
@@ -126,7 +138,8 @@ def _data(layout: Layout, words: list[str]) -> Any:
 def fingerprint(layout: Layout) -> str:
     """Of what a running master has read: our modules, its configuration files."""
     files = [
-        *(path for path in (layout.checkout / "salt").rglob("*.py")),
+        *(layout.checkout / "salt").rglob("*.py"),
+        *(layout.checkout / "states" / "openstack").glob("setup*.sls"),
         layout.config / "master",
         *(layout.config / "master.d").glob("*.conf"),
     ]

@@ -55,7 +55,7 @@ def base(layout: Layout, made: Made, console: Console) -> None:
         copied = pillar.ensure(layout, made)
         cloud.secrets(layout)
         salts.setup(layout, phase)
-        phase.detail = f"{'pillar/openstack copied' if copied else 'pillar/openstack is yours'}, {phase.detail}"
+        phase.detail = f"{'pillar copied' if copied else 'pillar as it was'}, {phase.detail}"
 
 
 def client(layout: Layout, console: Console) -> None:

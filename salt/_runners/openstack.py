@@ -6,6 +6,7 @@ prints the same answer as data. Exit codes: 0 good, 1 failed, 2 wrong input or m
 4 refused, 5 something does not answer.
 """
 
+import functools
 import json
 import logging
 import pathlib
@@ -42,6 +43,13 @@ BUILD_LIMIT = 7200.0  # seconds one image may take
 BEGINS_WITHIN = 60.0  # seconds a detached run may take to its first step
 
 
+AWAY = (
+    salt.exceptions.SaltClientError,
+    salt.exceptions.SaltReqTimeoutError,
+    salt.exceptions.AuthenticationError,
+)
+
+
 def __virtual__():
     """Always there."""
     return "openstack"
@@ -62,6 +70,20 @@ def _error(exc, retcode=None):
     if isinstance(exc, SalternError):
         return _answer("error", {"message": exc.message, "where": exc.where, "hint": exc.hint}, code)
     return _answer("error", {"message": str(exc), "where": "", "hint": ""}, code)
+
+
+def _reachable(verb):
+    """A verb that asks minions: a master that is away is said in a sentence."""
+
+    @functools.wraps(verb)
+    def asked(*args, **kwargs):
+        try:
+            return verb(*args, **kwargs)
+        except AWAY as exc:
+            hint = "Is salt-master running? What is deployed goes on and heals itself meanwhile"
+            return _answer("error", {"message": f"the salt-master does not answer: {exc}", "hint": hint}, UNREACHABLE)
+
+    return asked
 
 
 def _root():
@@ -180,6 +202,7 @@ def secrets_generate():
 # -- plan and runs -----------------------------------------------------------------------------------------------------
 
 
+@_reachable
 def plan(mode="deploy", check=False):
     """
     What ``deploy`` would do: per host and container what and why, with the diffs of its files. Changes nothing.
@@ -211,6 +234,7 @@ def plan(mode="deploy", check=False):
     return _answer("plan", answer, DIFFERS if check and not view.same(answer) else GOOD)
 
 
+@_reachable
 def apply(model=""):
     """
     Deploy exactly what ``openstack.plan`` has shown; refused when the pillar or the hosts have changed since.
@@ -231,6 +255,7 @@ def apply(model=""):
     return _deploy({"saltern_apply": {"model": shown["model"], "plan": shown["fingerprint"]}}, only=shown["model"])
 
 
+@_reachable
 def deploy(test=False):
     """
     Bring every host to what the model says. The run goes on when this terminal is closed: ``openstack.watch``.
@@ -374,6 +399,7 @@ def show(run=None):
     return found
 
 
+@_reachable
 def abort(run=None):
     """
     End the open run: close it, so that none of its queued jobs starts any more, then end its process and its jobs.
@@ -405,6 +431,7 @@ def abort(run=None):
 # -- the cloud as it is ------------------------------------------------------------------------------------------------
 
 
+@_reachable
 def status():
     """
     Every container on every host, whether it is healthy, and what healing did.
@@ -416,10 +443,9 @@ def status():
         salt-run openstack.status
     """
     root = _root()
-    try:
-        model = compiled.plan(root, compiled.current(root))
-    except SalternError:
-        return _answer("error", {"message": "nothing is deployed yet", "hint": "salt-run openstack.deploy"}, FAILED)
+    model, problem = _deployed()
+    if problem:
+        return problem
     answers = _ask(list(model["hosts"]), "openstack_container.status", patience=8.0)
     data = overview.assemble(
         model,
@@ -462,6 +488,7 @@ def _healing(root, model):
     return "paused" if heal.get("paused") else "dry run" if heal.get("dry_run") else "on"
 
 
+@_reachable
 def logs(container, host=None, lines=20):
     """
     The last lines of a container's log, secrets masked.
@@ -481,16 +508,11 @@ def logs(container, host=None, lines=20):
 
         salt-run openstack.logs keystone host=ctl2 lines=100
     """
-    root = _root()
-    try:
-        model = compiled.plan(root, compiled.current(root))
-    except SalternError:
-        return _answer("error", {"message": "nothing is deployed yet", "hint": "salt-run openstack.deploy"}, FAILED)
-    known = model["containers"].get(container, {}).get("hosts", [])
-    if not host and not known:
-        names = ", ".join(sorted(model["containers"]))
-        return _answer("error", {"message": f"no container {container}", "hint": f"There are: {names}"}, WRONG)
-    answers = _ask([host] if host else known, "openstack_container.logs", [container], {"lines": int(lines)})
+    model, problem = _deployed()
+    hosts, wrong = _hosts_of(model or {}, container, host)
+    if problem or wrong:
+        return problem or wrong
+    answers = _ask(hosts, "openstack_container.logs", [container], {"lines": int(lines)})
     good = {h: found for h, found in answers.returns.items() if isinstance(found, list) and h not in answers.failed}
     errors = {h: str(found) for h, found in answers.returns.items() if h not in good}
     errors |= dict.fromkeys(answers.silent, "no answer")
@@ -501,6 +523,7 @@ def logs(container, host=None, lines=20):
 # -- images ------------------------------------------------------------------------------------------------------------
 
 
+@_reachable
 def build(names="", release=None, refresh=False, only_render=False):
     """
     Build the images whose inputs have changed, on the builder; when nothing has changed, nothing is asked of it but a
@@ -550,12 +573,16 @@ def _accepted():
 
 def _build_on(minion, folder, options, names, refresh):
     noise.quiet()
-    opts = dict(__opts__)  # dunders are empty in the threads that build
+    opts, jids = dict(__opts__), set()  # dunders are empty in the threads that build
+
+    def new_jid():
+        jids.add(salt.utils.jid.gen_jid(opts))
+        return max(jids)
 
     def ask(function, kwargs):
         with salt.client.LocalClient(mopts=dict(opts)) as client:
-            asker = Asker(client, lambda: salt.utils.jid.gen_jid(opts))
-            answers = asker.ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+            answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+        jids.discard(answers.jid)
         return images.answer_of(minion, function, answers)
 
     builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors)
@@ -566,6 +593,11 @@ def _build_on(minion, folder, options, names, refresh):
                 made = images.build_all(
                     builder, folder, options, state=_root(), names=names, refresh=refresh, report=painter.feed
                 )
+    except KeyboardInterrupt:
+        for jid in sorted(jids):  # its connection closed, the engine ends the build
+            _ask([minion], "saltutil.term_job", [jid])
+        hint = "What is finished stays. Go on: salt-run openstack.build"
+        return _answer("error", {"message": f"interrupted; the builds on {minion} are ended", "hint": hint}, FAILED)
     except images.NoAnswer as exc:
         return _error(exc, UNREACHABLE)
     except SalternError as exc:
@@ -600,6 +632,7 @@ def heal_enqueue(event, sender):
         raise salt.exceptions.CommandExecutionError(str(exc)) from None
 
 
+@_reachable
 def heal_pause(why="", dry_run=False):
     """
     Pause healing in the whole cloud: failures are reported and held, by the master and by the hosts themselves.
@@ -626,6 +659,7 @@ def heal_pause(why="", dry_run=False):
     return _held_everywhere(now + recovery.FOREVER, f"{what}{': ' if why else ''}{why}", f"{what.capitalize()}")
 
 
+@_reachable
 def heal_resume():
     """
     Heal again after a pause or a dry run. What failed meanwhile is looked at now.
@@ -645,6 +679,7 @@ def heal_resume():
     return answer
 
 
+@_reachable
 def heal_reset(name=None, host=None):
     """
     Forget crash loops, holds and used budgets, so that a container is healed again at once.

@@ -91,6 +91,16 @@ class Cloud:
         file = self.world / f"{host}.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
+    def deployed(self, digest: str) -> None:
+        """As if this model had been deployed."""
+        plan = self.model(digest)
+        for host, found in plan["hosts"].items():
+            containers = dict.fromkeys(found["containers"], "one")
+            self.put(host, containers)
+            (self.world / f"{host}.desired").write_text(json.dumps(containers))
+        (self.world / "toolbox.json").write_text(json.dumps(["prepare keystone", "register keystone"]))
+        (self.state / "compiled" / "current").symlink_to(digest)
+
     def put(self, host: str, containers: dict[str, str]) -> None:
         (self.world / f"{host}.json").write_text(json.dumps(containers))
 

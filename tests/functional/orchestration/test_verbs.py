@@ -55,8 +55,7 @@ def test_status_shows_hosts_and_names_what_is_wrong(cloud: Cloud) -> None:
 
 
 def test_logs_of_every_host(cloud: Cloud) -> None:
-    cloud.model(ONE)
-    assert cloud.run("openstack.deploy").returncode == 0
+    cloud.deployed(ONE)
     done = cloud.run("openstack.logs", "keystone")
     assert done.returncode == 0
     assert "log of keystone on ctl1" in done.stdout

@@ -344,7 +344,11 @@ def _summary(made: Session, ended: Sequence[Line], seconds: float) -> str:
             counts[word] = counts.get(word, 0) + number
     first = {"stop": "stopped", "destroy": "removed"}.get(made.mode, "started")
     others = [word for word in ("replaced", "reloaded", "removed", "stopped") if word != first and counts.get(word)]
-    done = ", ".join([f"{_many(counts.get(first, 0), 'container')} {first}", *(f"{counts[w]} {w}" for w in others)])
+    if counts:
+        parts = [f"{_many(counts.get(first, 0), 'container')} {first}", *(f"{counts[word]} {word}" for word in others)]
+    else:  # databases, users, endpoints, jobs only
+        parts = [str(line["summary"]) for line in acted if line.get("summary")] or ["no container touched"]
+    done = ", ".join(parts)
     how = DONE.get(made.verb, made.verb.capitalize())
     return f"{how} in {_seconds(seconds)}: {_many(len(acted), 'step')}, {done}, 0 failed."
 

@@ -92,7 +92,9 @@ def _toolbox(plan: Plan, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         services = dict.fromkeys(s["service"] for s in plan["steps"] if s["kind"] in ("prepare", "register"))
         return [{"service": service, "unknown": True} for service in services]
     return [
-        {
+        {"service": service, "unknown": True}
+        if _unknown(changes)
+        else {
             "service": service,
             "database": changes.get("database") or [],
             "identity": changes.get("identity") or [],
@@ -101,3 +103,11 @@ def _toolbox(plan: Plan, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for service, changes in sorted(found["toolbox"].items())
         if changes
     ]
+
+
+def _unknown(changes: Any) -> bool:
+    """Whether the toolbox could not look: then it says of everything that it is unknown."""
+    if not isinstance(changes, Mapping):
+        return True
+    items = [item for part in ("database", "identity") for item in changes.get(part) or []]
+    return bool(items) and all(isinstance(item, Mapping) and item.get("what") == "unknown" for item in items)

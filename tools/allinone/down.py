@@ -22,7 +22,11 @@ def run(layout: Layout, console: Console, *, purge: bool, yes: bool) -> int:
     ours = cloud.owner() == str(layout.checkout)
     if purge:
         confirm(console, name, yes)
-    if ours:
+        if ours:
+            # Nothing can be removed from an engine that does not run; an earlier down may have stopped ours.
+            with console.phase("Docker Engine") as phase:
+                engine.ensure(layout, made, phase)
+    elif ours:
         with console.phase("Containers") as phase:
             phase.detail = stop_containers(layout, console, name)
     with console.phase("Salt") as phase:
@@ -70,6 +74,11 @@ def stop_containers(layout: Layout, console: Console, name: str) -> str:
     return f"{len(found)} stopped"
 
 
+def plural(number: int, what: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def remove(layout: Layout, console: Console, name: str) -> None:
     """Containers, volumes, images, networks of the cloud; its state and pillar."""
     with console.phase("Removed") as phase:
@@ -82,9 +91,10 @@ def remove(layout: Layout, console: Console, name: str) -> None:
         }
         shutil.rmtree(STATE_ROOT, ignore_errors=True)
         pillar.remove(layout)
-        phase.detail = (
-            ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items() if n) or "nothing was left"
-        )
+        phase.detail = ", ".join(plural(n, kind) for kind, n in counts.items() if n) or "nothing was left"
+        kept = objects.images()
+        if kept:
+            phase.detail += f"; {plural(len(kept), 'image')} kept: containers of others use them"
 
 
 def stop_engine(layout: Layout, made: Made) -> str:
@@ -93,7 +103,7 @@ def stop_engine(layout: Layout, made: Made) -> str:
         return "left as it is" if engine.version() else "was not running"
     others = objects.running()
     if others:
-        return f"left running for {len(others)} containers of others"
+        return f"left running for {plural(len(others), 'container')} of others (pid {engine.running(layout)})"
     engine.stop(layout, made)
     return "stopped (up had started it)"
 

@@ -56,9 +56,14 @@ def remove_volumes(names: list[str]) -> int:
     return sum(_delete(f"/volumes/{urllib.parse.quote(name, safe='')}") for name in names)
 
 
+def images() -> set[str]:
+    """Ids of all images with our label."""
+    return {each["Id"] for each in _list("/images/json?all=0&", {"label": [IMAGE]})}
+
+
 def remove_images() -> int:
-    """Remove all images with our label, children before their parents; how many were there."""
-    found = {each["Id"] for each in _list("/images/json?all=0&", {"label": [IMAGE]})}
+    """Remove all images with our label that no container of others uses, children before parents; how many went."""
+    found = images()
     left = set(found)
     while left:
         gone = {each for each in left if _delete(f"/images/{each}?force=1")}

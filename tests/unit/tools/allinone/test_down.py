@@ -28,6 +28,7 @@ def world(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Si
     for name in ("stop", "remove_containers", "remove_volumes", "remove_images", "remove_networks"):
         monkeypatch.setattr(objects, name, lambda *a, name=name: fake.calls.append(name) or 1)
     monkeypatch.setattr(objects, "volumes", lambda *a: ["v"])
+    monkeypatch.setattr(objects, "images", lambda: {"still used"})
     return fake
 
 
@@ -48,7 +49,17 @@ def test_purge_removes_all_and_names_the_packages(
     down.run(layout, console, purge=True, yes=True)
     assert {"remove_containers", "remove_volumes", "remove_images", "remove_networks"} < set(world.calls)
     assert not world.state.exists() and not layout.dot.exists() and not layout.pillar.exists()
+    assert "1 image kept: containers of others use them" in out.getvalue()
     assert "apt-get purge --autoremove docker.io iptables" in out.getvalue()
+
+
+def test_purge_starts_an_engine_that_an_earlier_down_stopped(
+    layout: Layout, console: Console, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.OWNER.write_text(f"{layout.checkout}\n")
+    monkeypatch.setattr(engine, "ensure", lambda *a: world.calls.append("ensure"))
+    down.run(layout, console, purge=True, yes=True)
+    assert world.calls.index("ensure") < world.calls.index("remove_containers")
 
 
 @pytest.mark.parametrize("owner", ["", "/srv/another"])
@@ -89,7 +100,7 @@ def test_an_engine_of_ours_stays_while_others_use_it(
     stopped = mock.create_autospec(engine.stop)
     monkeypatch.setattr(engine, "stop", stopped)
     made = Made(layout.dot / "made.json")
-    assert down.stop_engine(layout, made) == "left running for 1 containers of others"
+    assert down.stop_engine(layout, made) == "left running for 1 container of others (pid 4711)"
     monkeypatch.setattr(objects, "running", lambda: [])
     assert down.stop_engine(layout, made) == "stopped (up had started it)"
     stopped.assert_called_once()

@@ -66,5 +66,10 @@ def test_images_are_shared_with_the_machines_engine() -> None:
             assert [image.id for image in engine.images.list(reference)] == [main.images.get(reference).id]
             answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)
             assert b"tini version" in answer
+            main.images.remove(reference, force=True)  # as a rebuild would: the hosts go on
+            tinyimage.make(main, reference, ["/usr/bin/cat"])
+            answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)
+            assert b"tini version" in answer
+        assert main.containers.list(all=True, filters={"label": f"{rigs.HOLDER}={rig.prefix}"}) == []
     finally:
         main.images.remove(reference, force=True)

@@ -91,21 +91,16 @@ def test_killed_in_the_middle_of_a_swap(deployed: SaltCloud) -> None:
     process = deployed.popen("state.orch", "openstack.deploy")
     next(iter(stream))
     stream.close()
-    for job in deployed.local("ctl1", "saltutil.running")["ctl1"]:
-        if job["fun"] == "state.sls":
-            host.run("kill", "-9", str(_pid_in_host(host, job["jid"])), check=False)
+    jobs = [job for job in deployed.local("ctl1", "saltutil.running")["ctl1"] if job["fun"] == "state.sls"]
+    for job in jobs:  # its pid is the host's own
+        host.run("kill", "-9", str(job["pid"]))
+    assert jobs
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     deployed.deploy()
     names = {c.name for c in engine.containers.list(all=True)}
     assert "keystone" in names and not [name for name in names if "--" in name]
     assert not list((host.state / "journal").glob("*.json"))
-
-
-def _pid_in_host(host: Any, jid: str) -> int:
-    """A minion's job is a process whose title has the job's id; saltutil's pid is the host's own."""
-    found = host.run("pgrep", "-f", jid, check=False).stdout.split()
-    return int(found[0]) if found else 0
 
 
 def test_killed_in_the_middle_of_a_db_sync(deployed: SaltCloud) -> None:

@@ -19,10 +19,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+import docker.errors
 
 from rig import imgclone
 
@@ -30,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 ENGINE_URL = "unix:///var/run/docker.sock"
 PATTERN = "saltern-rig-*"
+HOLDER = "saltern.rig"  # label
 DOCKERD = "service dockerd dockerd -H unix:///run/docker.sock -H unix:///tmp/docker.sock"
 
 
@@ -229,10 +232,18 @@ class Rig:
             if info["Driver"] != "overlay2":
                 raise RigError(f"images can be shared from an engine with overlay2 only; this one has {info['Driver']}")
             self.store = Path(info["DockerRootDir"])
+            self._hold(images)
             for host in self.hosts:
                 host.share_images(images)
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(lambda host: host.boot(), self.hosts))
+
+    def _hold(self, images: Sequence[str]) -> None:
+        """Containers that never run: while they exist, a rebuild of their image leaves the layers that hosts use."""
+        api = docker.APIClient(base_url=ENGINE_URL, version="1.41")
+        for image in images:
+            api.create_container(image, ["-"], labels={HOLDER: self.prefix}, host_config=api.create_host_config())
+        api.close()
 
     def drop(self, one: Host, other: Host) -> None:
         """These two no longer reach each other; everybody else still reaches both."""
@@ -242,7 +253,9 @@ class Rig:
         self.script("heal")
 
     def destroy(self) -> None:
+        """Everything of the rig; called again it does nothing."""
         self.script("destroy")
+        _release(self.prefix)
 
 
 def reap() -> None:
@@ -259,6 +272,16 @@ def reap() -> None:
             "RIG_NET": known["net"],
         }
         subprocess.run([HERE / "righost", "destroy"], env=environment, check=False)
+        _release(known["prefix"])
+
+
+def _release(prefix: str) -> None:
+    """Let the machine's engine have the images back."""
+    with suppress(docker.errors.DockerException):  # no engine, no holders
+        api = docker.APIClient(base_url=ENGINE_URL, version="1.41")
+        for container in api.containers(all=True, filters={"label": f"{HOLDER}={prefix}"}):
+            api.remove_container(container["Id"], force=True)
+        api.close()
 
 
 def _identity(pid: int) -> str:

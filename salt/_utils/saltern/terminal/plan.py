@@ -72,7 +72,7 @@ def _group(group: Mapping[str, Any], width: int, colour: bool) -> list[str]:
     for file in group.get("files") or []:
         lines.append(f"  {file['name']}")
         diff = list(file.get("diff") or [])
-        lines += [_diff(line, width, colour) for line in diff[:DIFF_LINES]]
+        lines += [_diff(line, colour) for line in diff[:DIFF_LINES]]
         if len(diff) > DIFF_LINES:
             lines.append(f"    … {len(diff) - DIFF_LINES} more lines (--out=json shows all)")
     return lines
@@ -91,9 +91,10 @@ def _value(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _diff(line: str, width: int, colour: bool) -> str:
+def _diff(line: str, colour: bool) -> str:
+    """A line of a diff, whole: what is cut off may be what somebody has to see before they apply it."""
     code = {"+": _GREEN, "-": _RED}.get(line[:1], "")
-    return tint(cut(f"    {line}", width), code, colour=colour) if code else cut(f"    {line}", width)
+    return tint(f"    {line}", code, colour=colour) if code else f"    {line}"
 
 
 def _toolbox(services: Sequence[Mapping[str, Any]], width: int) -> list[str]:

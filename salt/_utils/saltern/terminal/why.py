@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from saltern.terminal.marks import CHANGING, FAILED, OK, WAITING, bold, count, cut, tint
+from saltern.terminal.marks import CHANGING, FAILED, OK, WAITING, bold, count, tint
 
 _MARKS = {"healthy": OK, "failed": CHANGING, "crash loop": FAILED, "nothing known": WAITING}
 _TEXT_LEAST = 24
@@ -39,8 +40,11 @@ def _steps(steps: list[Mapping[str, Any]], width: int) -> list[str]:
     texts = min(room, max(len(str(step["text"])) for step in steps))
     lines = []
     for step in steps:
-        text = cut(str(step["text"]), texts).ljust(texts)
-        lines.append(f"  {_clock(float(step['at']))}  {str(step['what']).ljust(whats)}  {text}  {step['by']}".rstrip())
+        # Wrapped, never cut: the reason tends to stand at the end.
+        text, *more = textwrap.wrap(str(step["text"]), texts, break_on_hyphens=False) or [""]
+        head = f"  {_clock(float(step['at']))}  {str(step['what']).ljust(whats)}  "
+        lines.append(f"{head}{text.ljust(texts)}  {step['by']}".rstrip())
+        lines += [f"{' ' * len(head)}{line}" for line in more]
     return lines
 
 

@@ -56,7 +56,13 @@ def closure(roots: Iterable[str]) -> list[metadata.Distribution]:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
         if name in found:
             continue
-        found[name] = metadata.distribution(name)
+        try:
+            found[name] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            # The lock leaves out what would need a compiler (requirements/salt.in); the adapters must do without it too.
+            if name in roots:
+                raise
+            continue
         for text in found[name].requires or ():
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):

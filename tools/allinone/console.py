@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
-TITLE_WIDTH = 26
-DETAIL_WIDTH = 60
+TITLE_WIDTH = 28
+DETAIL_WIDTH = 58
 RED, GREEN, YELLOW, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[0m"
 
 

@@ -74,7 +74,7 @@ def ensure(layout: Layout, made: Made, phase: Phase) -> None:
         _start(layout, made)
         found = _await(layout)
         how = "installed from the distribution, started" if installed else "started"
-    phase.title, phase.detail = f"Docker Engine {found}", how
+    phase.title, phase.detail = f"Docker Engine {found.partition('+')[0]}", how
 
 
 def systemd() -> bool:

@@ -11,10 +11,11 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from allinone import engine, packages, shell, venvs
+from allinone import cloud, engine, packages, shell, venvs
 from allinone.console import Console, Stop, duration
-from allinone.layout import Layout
+from allinone.layout import STATE_ROOT, Layout
 from allinone.made import Made
 
 # The rig's hosts: bridges, an init for the containers, a client for the engine's socket.
@@ -116,13 +117,25 @@ def images(layout: Layout, console: Console) -> None:
     with console.phase("Images") as phase:
         phase.step("building what is missing")
         text = shell.show(
-            [layout.test_venv / "bin" / "python", helper, layout.checkout],
+            [layout.test_venv / "bin" / "python", helper, layout.checkout, state(layout)],
             layout.log / "build.log",
             console,
             what="Images could not be built",
             advice="mend the cause, then ./saltern test",
         )
         phase.detail = text.strip().rpartition("\n")[2]
+
+
+def state(layout: Layout) -> Path:
+    """Where the record of built images lies: with this checkout's cloud, so that ``up`` finds them built.
+
+    On a machine that belongs to another cloud it is a directory of our own.
+    """
+    try:
+        cloud.claim(layout)
+    except Stop:
+        return layout.dot / "state"
+    return STATE_ROOT
 
 
 def pytest(layout: Layout, arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Builds the images that are missing or stale on this machine's engine, without any Salt daemon.
 
-Usage: images.py CHECKOUT
+Usage: images.py CHECKOUT STATE
 
 Progress goes to standard error, the last line of standard output is a summary. Runs in the test environment.
 """
@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+CHECKOUT, STATE = map(Path, sys.argv[1:3])
 sys.path.insert(0, str(CHECKOUT / "salt" / "_utils"))
 
-from saltern.contract.names import DOCKER_URL, HOST_ROOT, MASTER_ROOT  # noqa: E402
+from saltern.contract.names import DOCKER_URL  # noqa: E402
 from saltern.host.engine import Engine  # noqa: E402
 from saltern.images.builders import LocalBuilder  # noqa: E402
 from saltern.images.options import SUITES, Options  # noqa: E402
@@ -32,8 +32,8 @@ def report(event: str, data: Any) -> None:
 def main() -> int:
     """See the module."""
     with Engine(DOCKER_URL) as engine:
-        builder = LocalBuilder(engine, suite=SUITES["debian"], root=HOST_ROOT, report=report)
-        data = build_all(builder, CHECKOUT / "images", Options(), state=MASTER_ROOT, report=report)
+        builder = LocalBuilder(engine, suite=SUITES["debian"], root=STATE, report=report)
+        data = build_all(builder, CHECKOUT / "images", Options(), state=STATE / "master", report=report)
     for entry in data["images"]:
         if entry["result"] == "failed":
             print(f"{entry['image']}: {entry.get('error', '')}", *entry.get("log", []), sep="\n  ", file=sys.stderr)

@@ -30,6 +30,7 @@ def health_tag(host: str, container: str, kind: str) -> str:
 
 
 def snapshot_tag(host: str) -> str:
+    """Tag of a host's report on all its containers."""
     return f"{HEALTH}/{host}/snapshot"
 
 
@@ -49,6 +50,7 @@ def run_tag(run: str, what: str) -> str:
 
 
 def build_tag(image: str, what: str) -> str:
+    """``what`` is start, step or end."""
     return f"{BUILD}/{image}/{what}"
 
 

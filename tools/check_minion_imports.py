@@ -59,7 +59,7 @@ def closure(roots: Iterable[str]) -> list[metadata.Distribution]:
         try:
             found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            # The lock leaves out what would need a compiler (requirements/salt.in); the adapters must do without it too.
+            # The lock leaves out what needs a compiler (requirements/salt.in); adapters must do without it too.
             if name in roots:
                 raise
             continue

@@ -1,0 +1,70 @@
+"""``./saltern test``: which stages run, what it passes on, how it ends."""
+
+import io
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from allinone import cloud, testing
+from allinone.console import Console
+from allinone.layout import STATE_ROOT, Layout
+
+
+@pytest.fixture
+def world(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A checkout with two stages; programs only leave their words."""
+    for stage in ("functional", "unit"):
+        folder = layout.checkout / "tests" / stage
+        folder.mkdir(parents=True)
+        (folder / "test_x.py").touch()
+    fake = SimpleNamespace(ran=[], codes={})
+
+    def run(words: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
+        text = " ".join(Path(str(word)).name for word in words)
+        fake.ran.append(text)
+        return subprocess.CompletedProcess(words, next((c for k, c in fake.codes.items() if k in text), 0), "fault\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(testing, "prepare", lambda *a: None)
+    monkeypatch.setattr(testing, "images", lambda *a: fake.ran.append("images"))
+    return fake
+
+
+def test_checks_then_images_then_stages_from_quick_to_slow(
+    layout: Layout, console: Console, out: io.StringIO, world: SimpleNamespace
+) -> None:
+    assert testing.run(layout, console, []) == 0
+    assert world.ran[:2] == ["ruff check .", "ruff format --check ."]
+    assert world.ran[-3:] == ["images", "python -m pytest unit", "python -m pytest functional"]
+    assert "All checks and tests passed" in out.getvalue()
+
+
+def test_a_fault_is_shown_the_rest_still_runs_and_the_end_names_it(
+    layout: Layout, console: Console, out: io.StringIO, world: SimpleNamespace
+) -> None:
+    world.codes = {"lint-imports": 1, "pytest unit": 1}
+    assert testing.run(layout, console, []) == 1
+    assert world.ran[-1] == "python -m pytest functional"
+    text = out.getvalue()
+    assert "fault" in text and "Failed after" in text and "layers of the library, tests/unit" in text
+
+
+def test_arguments_go_to_one_pytest(layout: Layout, console: Console, world: SimpleNamespace) -> None:
+    world.codes = {"pytest": 3}
+    assert testing.run(layout, console, ["-k", "keystone"]) == 3
+    assert world.ran == ["python -m pytest -k keystone"]
+
+
+def test_the_record_of_images_lies_where_up_looks_unless_the_machine_is_anothers(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloud, "claim", lambda layout: None)
+    assert testing.state(layout) == STATE_ROOT
+
+    def refuse(layout: Layout) -> None:
+        raise testing.Stop("another's")
+
+    monkeypatch.setattr(cloud, "claim", refuse)
+    assert testing.state(layout) == layout.dot / "state"

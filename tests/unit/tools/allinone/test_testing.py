@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,7 @@ def world(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     fake = SimpleNamespace(ran=[], codes={})
 
     def run(words: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
-        text = " ".join(Path(str(word)).name for word in words)
+        text = " ".join(str(word).rpartition("/")[2] for word in words)
         fake.ran.append(text)
         return subprocess.CompletedProcess(words, next((c for k, c in fake.codes.items() if k in text), 0), "fault\n")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,12 +53,21 @@ class Site:
     def image(self, text: str) -> None:
         (self.root / "checkout/images/app/hello").write_text(text)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The verb in the background."""
         script = pathlib.Path(sys.executable).with_name("salt-run")
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, str(script), "-c", str(self.config), "openstack.build", *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def make_checkout(root: pathlib.Path, namespace: str) -> None:
@@ -64,6 +75,7 @@ def make_checkout(root: pathlib.Path, namespace: str) -> None:
     folder.mkdir(parents=True)
     (folder / "Dockerfile.j2").write_text(DOCKERFILE)
     (folder / "hello").write_text("hello\n")
+    shutil.copytree(folder, folder.with_name("two"))  # both at once, in two threads
     (root / "pillar/openstack").mkdir(parents=True)
     pillar = {
         "openstack": {
@@ -121,12 +133,12 @@ def site(factories: FactoriesManager) -> Iterator[Site]:
 def test_built_then_left_alone_then_failing(site: Site) -> None:
     first = site.run()
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "1 image to build" in first.stderr
+    assert "2 images to build, 2 at once" in first.stderr
     assert "● app" in first.stderr, "the builder's events reach the terminal"
-    assert "1 built, 1 unchanged" in first.stdout
+    assert "2 built, 1 unchanged" in first.stdout
     again = site.run("--out=json")
     assert again.returncode == 0
-    assert json.loads(again.stdout)["counts"]["unchanged"] == 2
+    assert json.loads(again.stdout)["counts"]["unchanged"] == 3
     site.image("other\n")
     (site.root / "checkout/images/app/Dockerfile.j2").write_text(DOCKERFILE + "RUN echo broken thing >&2 && exit 3\n")
     failed = site.run()
@@ -135,6 +147,32 @@ def test_built_then_left_alone_then_failing(site: Site) -> None:
     assert "salt-run openstack.build names=app" in failed.stdout
     with Engine() as engine:
         assert engine.inspect_image(f"{site.namespace}/app:2025.2") is not None
+
+
+def test_an_interrupt_ends_the_build_on_the_builder(site: Site) -> None:
+    dockerfile = site.root / "checkout/images/two/Dockerfile.j2"
+    dockerfile.write_text(DOCKERFILE + "RUN sleep 600\n")
+    with site.start("names=two") as process, Engine() as engine:
+        until(lambda: sleeping(engine), "the build sleeps")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        until(lambda: not sleeping(engine), "the build is gone")
+    assert process.returncode == 1
+    assert "interrupted; the builds on b1 are ended" in out
+
+
+def sleeping(engine: Engine) -> bool:
+    """Whether a step of a build of ours runs."""
+    running = [container for container in engine.containers() if container["State"] == "running"]
+    return any("sleep 600" in str(container["Command"]) for container in running)
+
+
+def until(condition: Any, what: str, seconds: float = 60.0) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(0.1)
 
 
 def test_a_mistake_is_a_sentence(site: Site) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -54,28 +55,35 @@ def run_graph(
     outcome: Outcome[T] = Outcome()
     priority = critical(needs, seconds or {})
     waiting = {name: {parent for parent in parents if parent in needs} for name, parents in needs.items()}
-    running: dict[Future[T], str] = {}
-    with ThreadPoolExecutor(max_workers=max(1, parallel)) as pool:
+    running: set[str] = set()
+    ended: queue.SimpleQueue[tuple[str, T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run(name: str) -> None:
         try:
-            while waiting or running:
-                ready = sorted((n for n, left in waiting.items() if not left), key=lambda n: (-priority[n], n))
-                for name in ready[: max(0, max(1, parallel) - len(running))]:
-                    del waiting[name]
-                    running[pool.submit(work, name)] = name
-                if not running:
-                    break
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    _settle(running.pop(future), future, waiting, outcome)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            ended.put((name, work(name), None))
+        except BaseException as error:
+            ended.put((name, None, error))
+
+    while waiting or running:
+        ready = sorted((n for n, left in waiting.items() if not left), key=lambda n: (-priority[n], n))
+        for name in ready[: max(1, parallel) - len(running)]:
+            del waiting[name]
+            running.add(name)
+            # daemons: an interrupt must not wait for what is running, as an executor's threads would make it
+            threading.Thread(target=run, args=(name,), name=f"build-{name}", daemon=True).start()
+        if not running:
+            break
+        name, result, error = ended.get()
+        running.discard(name)
+        _settle(name, result, error, waiting, outcome)
     return outcome
 
 
-def _settle(name: str, future: Future[T], waiting: dict[str, set[str]], outcome: Outcome[T]) -> None:
-    error = future.exception()
+def _settle(
+    name: str, result: T | None, error: BaseException | None, waiting: dict[str, set[str]], outcome: Outcome[T]
+) -> None:
     if error is None:
-        outcome.done[name] = future.result()
+        outcome.done[name] = cast(T, result)
         for left in waiting.values():
             left.discard(name)
         return

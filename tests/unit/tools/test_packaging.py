@@ -11,7 +11,7 @@ SETUP = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 
 def test_every_package_and_every_kind_of_module_is_in_the_wheel() -> None:
     utils = CHECKOUT / "salt" / "_utils"
-    library = {".".join(path.parent.relative_to(utils).parts) for path in utils.rglob("__init__.py")}
+    library = {".".join(path.parent.relative_to(utils).parts) for path in utils.rglob("*.py")}
     kinds = {f"saltern.ext.{path.name[1:]}" for path in (CHECKOUT / "salt").glob("_*") if path.name != "_utils"}
     assert set(SETUP["tool"]["setuptools"]["packages"]) == library | kinds
 

@@ -33,7 +33,8 @@ KEEPALIVE: Settings = {
 }
 # A minion that is busy with a state may answer late: by the default of 10 s its step would count as failed.
 # New files are seen at once, else a sync misses them for 20 s.
-TIMEOUTS: Settings = {"gather_job_timeout": 60, "fileserver_list_cache_time": 0}
+# Each parallel step of a run is a process of 9 MiB: more than eight at once gain nothing.
+LIMITS: Settings = {"gather_job_timeout": 60, "fileserver_list_cache_time": 0, "state_max_parallel": 8}
 
 FAILED_TAG = "openstack/health/*/*/failed"
 FAILED_REACTOR = "salt://openstack/reactor/failed.sls"
@@ -66,8 +67,8 @@ def master(checkout: str, state_root: str, main: Mapping[str, Any], others: Mapp
         "module_dirs": _joined(theirs.get("module_dirs"), [f"{checkout}/salt"]),
         "ext_pillar": _joined(theirs.get("ext_pillar"), [{"openstack": {}}]),
         "engines": _with_engine(theirs.get("engines"), "openstack_recovery"),
-        "reactor": _joined(theirs.get("reactor"), [{FAILED_TAG: [FAILED_REACTOR]}]),
-        **_unset({**TIMEOUTS, **KEEPALIVE}, main, others),
+        "reactor": _with_reaction(theirs.get("reactor")),
+        **_unset({**LIMITS, **KEEPALIVE}, main, others),
     }
     return {**wanted, DIGEST: digest(wanted)}
 
@@ -119,6 +120,15 @@ def _joined(theirs: Any, ours: list[Any]) -> list[Any]:
     """Their list, as it is, and then what of ours it lacks."""
     base = theirs if isinstance(theirs, list) else [theirs] if theirs else []
     return [*base, *(item for item in ours if item not in base)]
+
+
+def _with_reaction(theirs: Any) -> list[Any]:
+    """Their reactors and ours, unless one of theirs for that tag has ours among its own."""
+    configured = _joined(theirs, [])
+    for item in configured:
+        if isinstance(item, Mapping) and FAILED_REACTOR in (item.get(FAILED_TAG) or ()):
+            return configured
+    return [*configured, {FAILED_TAG: [FAILED_REACTOR]}]
 
 
 def _unset(values: Settings, main: Mapping[str, Any], others: Mapping[str, Any]) -> Settings:

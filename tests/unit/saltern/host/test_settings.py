@@ -75,6 +75,14 @@ def test_an_engine_they_configured_keeps_its_settings() -> None:
     assert settings.minion("c0de", {"engines": ["openstack_health"]}, {})["engines"] == ["openstack_health"]
 
 
+def test_a_reaction_of_theirs_that_has_ours_is_enough() -> None:
+    tag = "openstack/health/*/*/failed"
+    theirs = [{tag: ["salt://openstack/reactor/failed.sls", "salt://mine/page.sls"]}]
+    assert settings.master(CHECKOUT, STATE, {"reactor": theirs}, {})["reactor"] == theirs
+    other = [{tag: ["salt://mine/page.sls"]}]
+    assert len(settings.master(CHECKOUT, STATE, {"reactor": other}, {})["reactor"]) == 2
+
+
 @pytest.mark.parametrize("where", ["main", "others"])
 def test_a_value_they_set_is_theirs(where: str) -> None:
     files: dict[str, dict[str, Any]] = {"main": {}, "others": {}}

@@ -71,8 +71,7 @@ class Cloud:
         )
 
     def _call(self, verb, path, **options):
-        # Own headers in lower case only: keystoneauth's debug log is off, so bodies and tokens are written nowhere.
-        options.setdefault("params", None)
+        # log=False: bodies hold passwords, and a debug log would show them.
         return self._guard(lambda: self._connection.request(f"{self._url}{path}", verb, log=False, **options))
 
     @staticmethod

@@ -150,7 +150,7 @@ def test_an_edit_rebuilds_its_subtree_only_and_the_same_content_keeps_its_id(pla
     assert place.inspect("base")["Id"] == before["base"]
     assert place.inspect("app")["Id"] != before["app"]
     place.write("_build/tool", FILES["_build/tool"])
-    assert results(place.run())["app"] == "tagged", "its former image is still there, untagged"
+    assert results(place.run())["app"] == "built"
     assert place.inspect("app")["Id"] == before["app"]
 
 
@@ -170,6 +170,20 @@ def test_a_failing_build_names_its_cause_and_leaves_the_former_image(place: Plac
     place.write("_build/tool", FILES["_build/tool"] + "echo more\n")
     assert results(place.run())["app"] == "built"
     assert place.dangling() == [], "stages of the failed build are gone too"
+
+
+def test_what_a_build_left_behind_is_not_taken_for_its_parent(place: Place) -> None:
+    place.run()
+    place.write("app/Dockerfile.j2", FILES["app/Dockerfile.j2"] + "COPY absent /absent\n")
+    assert results(place.run())["app"] == "failed"
+    inputs = place.inspect("base")["Config"]["Labels"][LABEL_INPUTS]
+    left = [each for each in host_build.listing(place.engine) if each["inputs"] == inputs and not each["tags"]]
+    assert left, "the failed build's stage is there, and has its parent's labels"
+    place.engine.api.remove_image(place.options.reference("app"))
+    place.engine.api.remove_image(place.options.reference("base"), noprune=True)
+    place.write("app/Dockerfile.j2", FILES["app/Dockerfile.j2"])
+    assert results(place.run()) == {"distro": "unchanged", "base": "built", "app": "built"}
+    assert place.inspect("base")["RootFS"]["Layers"][-1] != place.inspect("app")["RootFS"]["Layers"][-1]
 
 
 def test_a_parent_that_fails_blocks_its_children(place: Place) -> None:

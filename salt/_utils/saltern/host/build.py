@@ -24,7 +24,7 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from saltern.contract.errors import BuildFailed, EngineRefused
+from saltern.contract.errors import BuildFailed, EngineRefused, SalternError
 from saltern.contract.masking import mask
 from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS, LABEL_RELEASE
 from saltern.host.build_settings import Settings
@@ -171,6 +171,7 @@ def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Repo
         finally:
             getattr(messages, "close", lambda: None)()
     if stream.error or not stream.image_id:
+        _forget(engine, stream.last)
         hide = settings.secrets
         raise StepFailed(
             mask(stream.cause or "the engine ended the build without an image", hide),
@@ -180,6 +181,17 @@ def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Repo
         )
     inspected = engine.inspect_image(request.reference) or {}
     return str(inspected.get("Id", stream.image_id)), int(inspected.get("Size", 0))
+
+
+def _forget(engine: Engine, last: str) -> None:
+    """Remove what a failed build left of its final stage; a stage's images stay as the next try's cache."""
+    try:
+        found = engine.inspect_image(last) if last else None
+        labels = ((found or {}).get("Config") or {}).get("Labels") or {}
+        if found and not found.get("RepoTags") and LABEL_STAGE not in labels:
+            remove(engine, last)
+    except SalternError:
+        return  # the engine is gone, or something uses it
 
 
 @contextmanager

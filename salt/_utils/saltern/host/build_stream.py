@@ -10,6 +10,7 @@ from typing import Any
 
 TAIL = 20
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)", re.S)
+_IMAGE = re.compile(r"^ ---> ([0-9a-f]{12,64})$")
 _OWN = ("Step ", " ---> ", "Removing intermediate", "Successfully ")
 _TELLING = ("FROM ", "RUN ", "COPY ", "ADD ")  # the others take no time
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -22,12 +23,15 @@ class BuildStream:
 
     on_step
         Called with (number, of, text) at each new step.
+
+    ``last`` is the image of the last step that was finished.
     """
 
     on_step: Callable[[int, int, str], None] = lambda number, of, text: None
     step: str = ""
     image_id: str = ""
     error: str = ""
+    last: str = ""
     _rest: str = ""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
 
@@ -60,6 +64,8 @@ class BuildStream:
             self.tail.clear()
             if match[3].startswith(_TELLING):
                 self.on_step(int(match[1]), int(match[2]), describe(match[3].strip()))
+        elif match := _IMAGE.match(line):
+            self.last = match[1]
         elif line and not line.startswith(" --->") and not line.startswith("Removing intermediate"):
             self.tail.append(line)
 

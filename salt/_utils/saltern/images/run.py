@@ -141,7 +141,8 @@ def _above(tree: Tree, parents: tuple[str, ...]) -> set[str]:
 def decide(tree: Tree, selected: list[str], listing: list[dict[str, Any]], record: Record) -> list[Todo]:
     """What each selected image needs, from one list of the builder's images; pure."""
     by_tag = {tag: each for each in listing for tag in each["tags"]}
-    by_inputs = {(each["image"], each["inputs"]): each["id"] for each in listing}
+    # only tagged ones: what a build left behind has inherited its parent's labels, and is not that parent
+    by_inputs = {(each["image"], each["inputs"]): each["id"] for each in listing if each["tags"]}
     stale: set[str] = set()
     found = []
     for name in selected:

@@ -234,7 +234,10 @@ class SaltCloud:
             raise RigError(
                 f"openstack.{name}: exit code {done.returncode}, expected {expect}: {done.stdout}\n{done.stderr}"
             )
-        return dict(json.loads(done.stdout))
+        answer = json.loads(done.stdout)
+        if not isinstance(answer, dict):
+            raise RigError(f"openstack.{name}: no answer but {done.stdout}\n{done.stderr}")
+        return answer
 
     def orch(self, name: str, *argv: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """``salt-run state.orch openstack.NAME``."""

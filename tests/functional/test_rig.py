@@ -66,6 +66,10 @@ def test_images_are_shared_with_the_machines_engine() -> None:
             assert [image.id for image in engine.images.list(reference)] == [main.images.get(reference).id]
             answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)
             assert b"tini version" in answer
+            rig.hosts[0].stop("dockerd")
+            rig.hosts[0].start("dockerd")
+            answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)
+            assert b"tini version" in answer
             main.images.remove(reference, force=True)  # as a rebuild would: the hosts go on
             tinyimage.make(main, reference, ["/usr/bin/cat"])
             answer = engine.containers.run(reference, ["/usr/bin/tini", "--version"], network_mode="host", remove=True)

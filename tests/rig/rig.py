@@ -33,7 +33,7 @@ CHECKOUT = HERE.parents[1]
 ENGINE_URL = "unix:///var/run/docker.sock"
 PATTERN = "saltern-rig-*"
 HOLDER = "saltern.rig"  # label
-DOCKERD = "service dockerd dockerd -H unix:///run/docker.sock -H unix:///tmp/docker.sock"
+DOCKERD = f"service dockerd {HERE}/righost-dockerd"
 
 
 class RigError(Exception):

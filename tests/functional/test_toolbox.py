@@ -4,6 +4,7 @@ One small cloud is made for the whole module; each test puts right what it broke
 """
 
 import json
+import socket
 import subprocess
 import time
 import urllib.error
@@ -129,6 +130,18 @@ def test_a_killed_mariadb_comes_back_with_all_that_was_acknowledged(bench: Bench
 def call(bench: Bench, action: str, **more: Any) -> Any:
     request = toolbox.part_of(bench.part["batch"], action, "keystone", part="database", **more)
     return toolbox.change(bench.engine, request)
+
+
+def test_a_connection_made_while_the_database_dies_does_not_hang(bench: Bench, keystone: dict[str, Any]) -> None:
+    bench.engine.kill("mariadb")
+    bench.engine.wait("mariadb", 30)
+    for _ in range(8):  # before, while and after HAProxy notices
+        with socket.create_connection((ADDRESS, 3306)) as connection:
+            connection.settimeout(20)
+            assert connection.recv(1) == b""
+        time.sleep(0.1)
+    bench.again("mariadb")
+    call(bench, "apply")
 
 
 def test_a_new_administrators_password_is_applied_at_the_next_start(bench: Bench, keystone: dict[str, Any]) -> None:

@@ -191,11 +191,16 @@ def test_a_full_disk_is_named(deployed: SaltCloud) -> None:
     host = deployed.rig["ctl1"]
     before = deployed.containers()
     twohosts.write(deployed, config=DEBUG)
-    host.run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/var/lib/saltern/config")
+    fill = """
+        cp -a /var/lib/saltern/config /tmp/config && mount -t tmpfs -o size=2m tmpfs /var/lib/saltern/config
+        cp -a /tmp/config/. /var/lib/saltern/config/
+        cat /dev/zero > /var/lib/saltern/config/full 2>/dev/null || true
+    """
+    host.run("sh", "-ec", fill)
     try:
         done = deployed.orch("deploy")
         text = done.stdout + done.stderr
-        assert done.returncode != 0 and "ctl1" in text and "Traceback" not in text
+        assert done.returncode != 0 and "ctl1" in text and "No space left" in text and "Traceback" not in text
         assert deployed.containers() == before
     finally:
         host.run("umount", "-l", "/var/lib/saltern/config")

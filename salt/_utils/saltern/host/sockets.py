@@ -16,8 +16,9 @@ from pathlib import Path
 PROC = Path("/proc")
 _LISTEN = "0A"
 _ANY = ("0.0.0.0", "::")
-# In mountinfo the fourth field is the mounted directory as seen on its file system, the fifth the mount point.
-_CONFIG = re.compile(r"^\S+ \S+ \S+ \S*/config/([a-z][a-z0-9_]*)/[^/ ]+ /var/lib/kolla/config_files ", re.M)
+# In mountinfo the fourth field is the mounted directory as seen on its file system (which may begin anywhere above it),
+# the fifth the mount point.
+_CONFIG = re.compile(r"^\S+ \S+ \S+ \S*/([a-z][a-z0-9_]*)/(?:[0-9a-f]{16}|reload) /var/lib/kolla/config_files ", re.M)
 
 
 @dataclass(frozen=True)

@@ -109,17 +109,25 @@ def test_listeners_and_their_holder_of_this_very_host() -> None:
     assert "127.0.0.1" in sockets.local_addresses()
 
 
-def test_a_holder_is_our_container_by_its_configuration_mount(tmp_path: Path) -> None:
-    """Whatever the file system's own path to the state root is (here a bind mount of it)."""
+@pytest.mark.parametrize(
+    "root,container",
+    [
+        ("/var/lib/saltern/config/keystone/0123456789abcdef", "keystone"),
+        ("/srv/x/saltern/config/haproxy/reload", "haproxy"),  # the state root is a bind mount
+        ("/glance_api/0123456789abcdef", "glance_api"),  # it is a file system of its own
+        ("/etc/kolla/keystone", ""),  # another deployer's container
+    ],
+)
+def test_a_holder_is_our_container_by_its_configuration_mount(tmp_path: Path, root: str, container: str) -> None:
     process = tmp_path / "42"
     (process / "fd").mkdir(parents=True)
     (process / "fd/3").symlink_to("socket:[99]")
     (process / "comm").write_text("uwsgi\n")
     (process / "mountinfo").write_text(
         "500 400 0:30 / / rw - overlay overlay rw\n"
-        "501 500 254:0 /x/saltern/config/keystone/0123456789abcdef /var/lib/kolla/config_files ro - ext4 /dev/vda rw\n"
+        f"501 500 254:0 {root} /var/lib/kolla/config_files ro,relatime - ext4 /dev/vda rw\n"
     )
-    assert sockets.Holders(tmp_path)(99) == Holder(42, "uwsgi", "keystone")
+    assert sockets.Holders(tmp_path)(99) == Holder(42, "uwsgi", container)
     assert sockets.Holders(tmp_path)(98).describe() == "a process that cannot be seen from here"
 
 

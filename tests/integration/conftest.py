@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rig import twohosts
 from rig.cloud import SaltCloud
-from rig.openstackapi import OpenStack
+from rig.openstackapi import OpenStack, login
 from rig.rig import Rig
 
 for noisy in ("salt", "saltfactories", "asyncio", "git"):  # else a failure drowns in what Salt says to itself
@@ -59,4 +59,4 @@ def _picture(cloud: SaltCloud) -> dict[str, Any]:
 @pytest.fixture
 def openstack(deployed: SaltCloud) -> OpenStack:
     """The administrator, through HAProxy."""
-    return OpenStack(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"])
+    return login(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rig import twohosts
 from rig.cloud import SaltCloud
-from rig.openstackapi import OpenStack
+from rig.openstackapi import login
 
 pytestmark = [pytest.mark.rig, pytest.mark.engine, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ def state_of(cloud: SaltCloud) -> dict[str, Any]:
         host: {item["Names"][0]: (item["ImageID"], item["Labels"].get("saltern.spec")) for item in client.containers()}
         for host, client in api.items()
     }
-    client = OpenStack(cloud.rig["ctl1"].address, cloud.secrets()["keystone_admin_password"])
+    client = login(cloud.rig["ctl1"].address, cloud.secrets()["keystone_admin_password"])
     identity = {what: client.names(what) for what in ("users", "projects", "roles", "services", "endpoints")}
     return {"containers": containers, "identity": identity}
 
@@ -117,7 +117,7 @@ def test_killed_in_the_middle_of_a_db_sync(deployed: SaltCloud) -> None:
     out, err = process.communicate(timeout=600)
     assert process.returncode != 0 and "db_sync" in out + err
     deployed.deploy()
-    assert OpenStack(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"]).token
+    assert login(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"]).token
     assert not [c for c in engine.containers.list(all=True) if "--" in c.name]
 
 
@@ -231,4 +231,4 @@ def test_a_container_that_does_not_get_healthy_gives_way_to_the_former(deployed:
         assert word in text, text
     after = deployed.containers()
     assert after["ctl1"]["keystone"][0] == before["ctl1"]["keystone"][0]
-    assert OpenStack(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"]).token
+    assert login(deployed.rig["ctl1"].address, deployed.secrets()["keystone_admin_password"]).token

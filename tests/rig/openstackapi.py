@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -64,3 +65,15 @@ class OpenStack:
 
     def delete_image(self, image: str) -> None:
         self.call("DELETE", 9292, f"/v2/images/{image}")
+
+
+def login(address: str, password: str, patience: float = 20) -> OpenStack:
+    """Log in; a load balancer needs a few checks until it takes a backend that is back, hence ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return OpenStack(address, password)
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

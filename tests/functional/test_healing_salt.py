@@ -158,7 +158,7 @@ def cloud(salt_factories: FactoriesManager) -> Iterator[Cloud]:
             "module_dirs": [
                 tree(
                     root / "m",
-                    "_runners/openstack.py",
+                    "_runners",
                     "_output/openstack.py",
                     "_engines/openstack_recovery.py",
                     "_utils",

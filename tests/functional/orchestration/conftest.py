@@ -30,7 +30,7 @@ def link(tree: pathlib.Path, name: str, target: pathlib.Path) -> None:
 
 
 def master_tree(tree: pathlib.Path) -> pathlib.Path:
-    for name in ("_states/openstack_step.py", "_runners/openstack.py", "_output/openstack.py", "_utils"):
+    for name in ("_states/openstack_step.py", "_runners", "_output/openstack.py", "_utils"):
         link(tree, name, CHECKOUT / "salt" / name)
     link(tree, "_modules/openstack_plan.py", HERE / "fakes/master/openstack_plan.py")
     link(tree, "_pillar/openstack.py", HERE / "fakes/master/pillar_openstack.py")

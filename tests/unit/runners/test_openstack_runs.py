@@ -13,6 +13,7 @@ import salt.exceptions
 from saltern import terminal
 from saltern.plan.ask import Answers
 from saltern.plan.runs import Run
+from saltern_front import front
 from unit.adapters import load
 
 from ..saltern.plan.planmaker import MODEL, container_state, make_plan, toolbox_state
@@ -31,10 +32,14 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def module(root: Path) -> Any:
-    loaded = load("runners", "openstack", opts={"saltern_state_dir": str(root), "user": "root"}, salt={})
-    loaded._plan_module = mock.Mock(return_value={"digest": MODEL, "errors": [], "plan": make_plan()})
-    loaded._ask = mock.Mock(return_value=Answers(returns=NOTHING))
+def module(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    dunders: dict[str, Any] = {"opts": {"saltern_state_dir": str(root), "user": "root"}, "salt": {}}
+    loaded = load("runners", "openstack", **dunders)
+    loaded.healing = load("runners", "openstack_healing", **dunders)
+    loaded.plan_module = mock.Mock(return_value={"digest": MODEL, "errors": [], "plan": make_plan()})
+    loaded.asked = mock.Mock(return_value=Answers(returns=NOTHING))
+    monkeypatch.setattr(front.Front, "plan_module", loaded.plan_module)
+    monkeypatch.setattr(front.Front, "ask", loaded.asked)
     return loaded
 
 
@@ -47,7 +52,7 @@ def read(answer: dict[str, Any]) -> tuple[int, str]:
 
 @pytest.mark.parametrize("verb", ["plan", "apply", "deploy", "validate"])
 def test_a_wrong_model_is_2_and_shows_where(module: Any, root: Path, verb: str) -> None:
-    module._plan_module.return_value = {"digest": "", "errors": [PROBLEM], "plan": None}
+    module.plan_module.return_value = {"digest": "", "errors": [PROBLEM], "plan": None}
     (root / "plans").mkdir()
     (root / "plans" / f"{MODEL}.json").write_text(json.dumps({"model": MODEL, "fingerprint": "x"}))
     code, text = read(getattr(module, verb)(*([MODEL] if verb == "apply" else [])))
@@ -59,10 +64,11 @@ def test_a_wrong_model_is_2_and_shows_where(module: Any, root: Path, verb: str) 
     "call", [("plan",), ("status",), ("logs", "keystone"), ("heal_reset",)], ids=lambda call: str(call[0])
 )
 def test_a_master_that_is_away_is_5_and_a_sentence(module: Any, call: tuple[str, ...]) -> None:
-    module._ask.side_effect = salt.exceptions.SaltClientError("The salt master could not be contacted.")
+    module.asked.side_effect = salt.exceptions.SaltClientError("The salt master could not be contacted.")
     verb, *arguments = call
-    with mock.patch.object(module, "_say", create=True):
-        code, text = read(getattr(module, verb)(*arguments))
+    where = module.healing if verb.startswith("heal_") else module
+    with mock.patch.object(module.healing, "_say"):
+        code, text = read(getattr(where, verb)(*arguments))
     assert code == 5
     assert "salt-master does not answer" in text
 
@@ -70,14 +76,14 @@ def test_a_master_that_is_away_is_5_and_a_sentence(module: Any, call: tuple[str,
 @pytest.mark.parametrize(("check", "differs", "code"), [(False, True, 0), (True, True, 3), (True, False, 0)])
 def test_plan_tells_by_its_exit_code_only_when_asked(module: Any, check: bool, differs: bool, code: int) -> None:
     change = {"keystone": {"action": "create", "reasons": [], "files": []}} if differs else {}
-    module._ask.return_value = Answers(returns={**NOTHING, "ctl2": container_state(change)})
+    module.asked.return_value = Answers(returns={**NOTHING, "ctl2": container_state(change)})
     found, text = read(module.plan(check=check))
     assert found == code
     assert ("keystone on ctl2" in text) is differs
 
 
 def test_plan_names_silent_hosts(module: Any) -> None:
-    module._ask.return_value = Answers(returns={"ctl1": NOTHING["ctl1"]}, silent=["ctl2"])
+    module.asked.return_value = Answers(returns={"ctl1": NOTHING["ctl1"]}, silent=["ctl2"])
     code, text = read(module.plan())
     assert code == 5
     assert "no answer from ctl2" in text
@@ -98,12 +104,13 @@ def test_deploy_beside_an_open_run_is_refused(module: Any, root: Path) -> None:
     assert "openstack.abort" in text
 
 
-def test_deploy_that_does_not_begin_says_why(module: Any) -> None:
+def test_deploy_that_does_not_begin_says_why(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"result": False, "comment": "Refused: run.lock: stop run x is open", "__state_ran__": True}
     skipped = {"result": False, "comment": "One or more requisite failed", "__state_ran__": False}
-    comments = module._comments({"data": {"m": {"a": state, "b": skipped}}})
+    comments = front.comments({"data": {"m": {"a": state, "b": skipped}}})
     assert comments == ["Refused: run.lock: stop run x is open"]
-    module._start, module._begun = mock.Mock(return_value="1"), mock.Mock(return_value=(None, comments))
+    monkeypatch.setattr(front.Front, "start", mock.Mock(return_value="1"))
+    monkeypatch.setattr(front.Front, "begun", mock.Mock(return_value=(None, comments)))
     code, text = read(module.deploy())
     assert code == 4
     assert "stop run x is open" in text
@@ -138,7 +145,7 @@ def test_status_says_whether_healing_is_on(module: Any, root: Path, settings: di
     answers = {
         host: {"containers": dict.fromkeys(found["containers"], good)} for host, found in make_plan()["hosts"].items()
     }
-    module._ask.return_value = Answers(returns=answers)
+    module.asked.return_value = Answers(returns=answers)
     code, text = read(module.status())
     assert code == 0
     word = {"paused": "paused", "dry_run": "dry run", "enabled": "off"}.get(next(iter(settings), ""), "on")

@@ -142,6 +142,14 @@ def summaries(root: Path, limit: int = 20) -> list[dict[str, Any]]:
     return rows
 
 
+def applied_ago(root: Path, digest: str, now: float) -> float | None:
+    """Seconds since a run that went well applied this model to everything; None when there was none."""
+    for run in summaries(root, KEPT):
+        if run["model"] == digest and run["state"] == "ok" and run["verb"] in ("deploy", "apply"):
+            return float(now - run["started"] - run["seconds"])
+    return None
+
+
 def estimates(root: Path, runs: int = 10) -> dict[str, float]:
     """Seconds a step is likely to take: the median of the same step in earlier runs that changed something."""
     seen: dict[str, list[float]] = {}

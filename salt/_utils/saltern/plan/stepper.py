@@ -36,14 +36,18 @@ DONE = {
 Result = dict[str, Any]
 
 
-class Salt(Protocol):
+class Looker(Protocol):
+    """What a comparison needs of Salt."""
+
+    def ask(self, sls: str, hosts: Sequence[str], step: Mapping[str, Any]) -> Answers:
+        """Run an SLS in test mode, with the step as pillar, by one job whose silent minions are found soon."""
+
+
+class Salt(Looker, Protocol):
     """What the steps need of Salt."""
 
     def call(self, sls: str, hosts: Sequence[str], step: Mapping[str, Any]) -> dict[str, Any]:
         """``salt.state``: run an SLS with ``pillar={"saltern_step": step}``, return its state return."""
-
-    def ask(self, sls: str, hosts: Sequence[str], step: Mapping[str, Any]) -> Answers:
-        """The same in test mode, by one job whose silent minions are found soon."""
 
     def fire(self, tag: str, data: Mapping[str, Any]) -> None: ...
 
@@ -76,7 +80,7 @@ class Order:
     volumes: bool = False
 
 
-def look(salt: Salt, plan: Mapping[str, Any], step: Mapping[str, Any], clock: Callable[[], float]) -> dict[str, Any]:
+def look(salt: Looker, plan: Mapping[str, Any], step: Mapping[str, Any], clock: Callable[[], float]) -> dict[str, Any]:
     """Ask every host of a plan once what differs; gives the comparison's document. Changes nothing."""
     begun, hosts = clock(), list(plan["hosts"])
     answers = salt.ask("openstack.host.compare", hosts, step)

@@ -53,7 +53,7 @@ def reset(root: Path, now: float, container: str, host: str) -> None:
 
 
 def _set(root: Path, now: float, why: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    path = root / "heal" / "settings.json"
+    path = _settings(root)
     said = {**values, "why": why}
     settings = {**(files.read(path) or {}), **said, "at": now}
     files.write(path, settings)
@@ -61,5 +61,32 @@ def _set(root: Path, now: float, why: str, values: Mapping[str, Any]) -> dict[st
     return settings
 
 
+def _settings(root: Path) -> Path:
+    return root / "heal" / "settings.json"
+
+
 def _history(root: Path) -> History:
     return History(root / "heal" / "history.jsonl")
+
+
+def healed(root: Path, since: float) -> dict[tuple[str, str], int]:
+    """How often each container was healed since then, by host and name."""
+    found: dict[tuple[str, str], int] = {}
+    for line in _history(root).read(since=since):
+        done = line.get("kind") == "event" and line.get("what") == "healed"
+        if done and (line.get("data") or {}).get("result") == "healed":
+            key = (str(line.get("host")), str(line.get("container")))
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def mode(root: Path, heal: Mapping[str, Any]) -> str:
+    """``on``, ``off``, ``paused`` or ``dry run``.
+
+    heal
+        The model's settings; what operators said since counts before them.
+    """
+    settings = {**heal, **(files.read(_settings(root)) or {})}
+    if settings.get("enabled") is False:
+        return "off"
+    return "paused" if settings.get("paused") else "dry run" if settings.get("dry_run") else "on"

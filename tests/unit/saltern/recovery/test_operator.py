@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.saltern.recovery.scene import Master
 
 from saltern.contract.errors import SalternError
 from saltern.recovery import files, operator
 from saltern.recovery.history import History
+from unit.saltern.recovery.scene import Master
 
 
 def test_pause_dry_run_and_resume_are_settings_with_a_past(tmp_path: Path) -> None:

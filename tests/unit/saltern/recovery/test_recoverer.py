@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from unit.saltern.recovery.scene import DIGEST, Master, plan
 
 from saltern.contract import events
 from saltern.plan import lock
 from saltern.recovery.decide import decide
 from saltern.recovery.evidence import evidence_from, gather, settings_from
 from saltern.recovery.state import fold
+from unit.saltern.recovery.scene import DIGEST, Master, plan
 
 
 @pytest.fixture

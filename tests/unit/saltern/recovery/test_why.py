@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from unit.saltern.recovery.scene import Master
 
 from saltern.recovery import operator
 from saltern.recovery.why import story
 from saltern.terminal import render
+from unit.saltern.recovery.scene import Master
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""
+``salt-run openstack.build``: the part of the front door that is about images.
+"""
+
+import sys
+
+import salt.client
+import salt.exceptions
+import salt.utils.event
+import salt.utils.jid
+
+from saltern.contract.errors import SalternError
+from saltern.images import front as images
+from saltern.plan.ask import Asker
+from saltern.terminal import build_live as building
+from saltern.terminal import noise
+from saltern_front import front
+
+BUILD_LIMIT = 7200.0  # seconds one image may take
+
+__virtualname__ = "openstack"  # Salt puts the functions of this file beside those of openstack.py
+
+
+def __virtual__():
+    """Always there."""
+    return __virtualname__
+
+
+def _front():
+    return front.Front(__opts__, __salt__)
+
+
+@front.reachable
+def build(names="", release=None, refresh=False, only_render=False):
+    """
+    Build the images whose inputs have changed, on the builder; when nothing has changed, nothing is asked of it but a
+    list.
+
+    names : all
+        Images, separated by commas or spaces; what they need is built too.
+
+    release : None
+        Build for this release instead of the pillar's.
+
+    refresh : False
+        Ask the mirror first: images with outdated packages of the distribution are rebuilt.
+
+    only_render : False
+        Write the Dockerfiles and build nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.build
+        salt-run openstack.build names=keystone,haproxy refresh=True
+    """
+    names = names.replace(",", " ").split() if isinstance(names, str) else [str(name) for name in names]
+    try:
+        chosen = _front().plan_module("images")
+        if not isinstance(chosen, dict):
+            return front.answer("error", {"message": str(chosen)}, front.WRONG)
+        options = images.options_from(chosen, release=release and str(release))
+        folder = images.folder(__opts__.get("saltern_checkout"))
+        if only_render:
+            files = images.render_all(folder, options, state=_front().root, names=names)
+            lines = [f"{name}: {path}" for name, path in files.items()]
+            title = f"{len(files)} Dockerfiles rendered"
+            return front.answer("message", {"title": title, "result": "ok", "lines": lines})
+        minion = images.builder_of(chosen["hosts"], options, _front().accepted)
+    except (salt.exceptions.CommandExecutionError, SalternError) as exc:
+        return front.error(exc, front.WRONG)
+    return _build_on(minion, folder, options, names, bool(refresh))
+
+
+def _build_on(minion, folder, options, names, refresh):
+    noise.quiet()
+    opts, jids = dict(__opts__), set()  # dunders are empty in the threads that build
+
+    def new_jid():
+        jid = salt.utils.jid.gen_jid(opts)
+        jids.add(jid)
+        return jid
+
+    def ask(function, kwargs):
+        with salt.client.LocalClient(mopts=dict(opts)) as client:
+            answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+        jids.discard(answers.jid)
+        return images.answer_of(minion, function, answers)
+
+    builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors)
+    try:
+        with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=True) as bus:
+            bus.subscribe(images.EVENTS)
+            with building.Painter(sys.stderr, parallel=options.parallel, next_event=images.events_of(bus)) as painter:
+                made = images.build_all(
+                    builder, folder, options, state=_front().root, names=names, refresh=refresh, report=painter.feed
+                )
+    except (KeyboardInterrupt, SystemExit):  # salt-run makes the latter of Ctrl-C
+        for jid in sorted(jids):  # its connection closed, the engine ends the build
+            _front().ask([minion], "saltutil.term_job", [jid])
+        hint = "What is finished stays. Go on: salt-run openstack.build"
+        message = f"interrupted; the builds on {minion} are ended"
+        return front.answer("error", {"message": message, "hint": hint}, front.FAILED)
+    except images.NoAnswer as exc:
+        return front.error(exc, front.UNREACHABLE)
+    except SalternError as exc:
+        return front.error(exc, front.WRONG)
+    return front.answer("build", {**made, "builder": minion}, made["retcode"])

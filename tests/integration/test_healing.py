@@ -154,17 +154,34 @@ def test_a_planned_stop_is_not_healed(patient: Callable[[str], Patient], deploye
 
 
 def test_an_image_that_is_gone_is_reported(patient: Callable[[str], Patient], deployed: SaltCloud) -> None:
+    """Container and image removed before anybody looks: nothing can be started, so it is said, with the remedy."""
     one = patient("memcached")
-    reference = one.container.attrs["Config"]["Image"]
+    host = deployed.rig[one.host]
     image = one.container.attrs["Image"]
-    one.engine.images.remove(image, force=True)
+    host.run("pkill", "-STOP", "-f", "salt-minion --disable-keepalive")
     try:
         one.remove()
-        one.event("failed", timeout=90)
-        gone = one.event("failed", reason="image_gone", timeout=90)
-        assert one.event("decided", event=gone.data["event"]).data["decision"] == "report"
+        host.forget_image(image)
     finally:
-        deployed.rig[one.host].load_image(reference if ":" in reference else "saltern/memcached:2025.2")
+        host.run("pkill", "-CONT", "-f", "salt-minion --disable-keepalive")
+    try:
+        gone = one.event("failed", reason="image_gone", timeout=90)
+        decided = one.event("decided", event=gone.data["event"])
+        assert decided.data["decision"] == "report" and "build or pull it" in decided.data["why"]
+    finally:
+        host.load_image("saltern/memcached:2025.2")
+    deployed.deploy()
+    one.running()
+
+
+def test_a_spec_that_is_gone_is_restored_by_a_deploy(patient: Callable[[str], Patient], deployed: SaltCloud) -> None:
+    """What a host does not know it does not heal; the model does."""
+    one = patient("memcached")
+    (deployed.rig[one.host].state / f"desired/{one.name}.json").unlink()
+    one.remove()
+    deployed.deploy()
+    one.running()
+    assert (deployed.rig[one.host].state / f"desired/{one.name}.json").exists()
 
 
 def test_a_crash_loop_is_held_and_reset(patient: Callable[[str], Patient], deployed: SaltCloud) -> None:

@@ -38,8 +38,8 @@ def clone(source: Path, destination: Path, references: list[str]) -> int:
 
 def _clone_image(source: Path, destination: Path, image_id: str) -> list[str]:
     digest = image_id.split(":")[1]
-    for kind in ("content", "metadata"):
-        _copy(source, destination, STORE / "imagedb" / kind / "sha256" / digest)
+    # Not its metadata: that names the parent image of a build, which is not here, and removing would fail over it.
+    _copy(source, destination, STORE / "imagedb/content/sha256" / digest)
     new: list[str] = []
     chain = ""
     for diff in _load(source / STORE / "imagedb/content/sha256" / digest)["rootfs"]["diff_ids"]:

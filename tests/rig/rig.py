@@ -98,6 +98,14 @@ class Host:
         image = docker.DockerClient(base_url=ENGINE_URL).images.get(reference)
         self.engine().images.load(b"".join(image.save(named=True)))
 
+    def forget_image(self, image: str) -> None:
+        """Remove an image from the host's engine, one that it shares too: a mounted layer could not be deleted."""
+        images = {item.id: _layers(item) for item in self.engine().images.list()}
+        mine = images.pop(self.engine().images.get(image).id)
+        for layer in mine - set().union(*images.values()):
+            self.run("umount", layer, check=False)
+        self.engine().images.remove(image, force=True)
+
     def boot(self, wait: bool = True) -> None:
         (self.base / "docker").mkdir(parents=True, exist_ok=True)
         self.rig.script("up", self.number)
@@ -282,6 +290,12 @@ def _release(prefix: str) -> None:
         for container in api.containers(all=True, filters={"label": f"{HOLDER}={prefix}"}):
             api.remove_container(container["Id"], force=True)
         api.close()
+
+
+def _layers(image: docker.models.images.Image) -> set[str]:
+    """Directories of an image's layers."""
+    data = image.attrs["GraphDriver"]["Data"]
+    return {data["UpperDir"], *filter(None, data.get("LowerDir", "").split(":"))}
 
 
 def _identity(pid: int) -> str:

@@ -204,6 +204,7 @@ def test_a_full_disk_is_named(deployed: SaltCloud) -> None:
         assert deployed.containers() == before
     finally:
         host.run("umount", "-l", "/var/lib/saltern/config")
+        host.run("rm", "-rf", "/tmp/config")
 
 
 def test_a_wrong_pillar_stops_before_anything(deployed: SaltCloud) -> None:

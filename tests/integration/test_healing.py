@@ -35,6 +35,20 @@ class Patient:
     def docker_kill(self) -> None:
         self.container.kill()
 
+    def comes_back_from_a_kill(self, timeout: float = 90) -> bool:
+        """Kill it: True when it was started again, False when it was given up as a crash loop."""
+        before = self.container.attrs["State"]["StartedAt"]
+        self.docker_kill()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            state = self.container.attrs["State"]
+            if state["Running"] and state["StartedAt"] != before:
+                return True
+            if self.events("crashloop"):
+                return False
+            time.sleep(0.05)  # a condition of the engine
+        raise TimeoutError(f"{self.name} was neither started again nor given up")
+
     def remove(self) -> None:
         self.container.remove(force=True)
 
@@ -185,16 +199,13 @@ def test_a_spec_that_is_gone_is_restored_by_a_deploy(patient: Callable[[str], Pa
 
 
 def test_a_crash_loop_is_held_and_reset(patient: Callable[[str], Patient], deployed: SaltCloud) -> None:
-    """Killed at every start: after five heals in a row it is left alone until somebody resets it."""
+    """Killed after every start: after five heals in a row it is left alone until somebody resets it."""
     one = patient("memcached")
-    one.docker_kill()
-    stream = one.engine.events(decode=True, filters={"type": "container", "event": "start", "container": one.name})
-    for _ in stream:
-        one.docker_kill()
-        if one.events("crashloop") or len(one.events("healed")) >= 5:
-            break
-    stream.close()
-    one.event("crashloop", timeout=90)
+    heals = 0
+    while one.comes_back_from_a_kill():
+        heals += 1
+    # A kill that comes before the host's engine has seen the start belongs to the former outage and is not counted.
+    assert 5 <= heals <= 7
     deployed.verb("heal_reset", f"name={one.name}", f"host={one.host}")
     one.mark = deployed.events.mark()
     one.running(timeout=90)

@@ -156,7 +156,8 @@ def _running(
     why = f"restarted; {state.why}" + (f" ({state.probe})" if state.probe else "")
     if request.dry_run:
         return Outcome(HEALED, f"would be {why}")
-    host.engine.restart(inspected["Id"], int(spec.get("stop_timeout") or STOP_TIMEOUT))
+    # What does not answer its probe seldom answers SIGTERM either: no long grace while clients wait.
+    host.engine.restart(inspected["Id"], min(int(spec.get("stop_timeout") or STOP_TIMEOUT), STOP_TIMEOUT))
     return Outcome(HEALED, why)
 
 

@@ -126,3 +126,21 @@ def test_a_container_the_model_no_longer_knows_is_removed(deployed: SaltCloud) -
     deployed.deploy()
     assert deployed.changes() == {"ctl1": {"plain_0": "remove"}}
     assert "plain_0" not in deployed.containers()["ctl1"]
+
+
+def test_functions_know_the_cloud_without_a_refresh_by_hand(deployed: SaltCloud) -> None:
+    """An execution function sees the pillar of the minion's last refresh, which may be older than the deploy."""
+    running = {host: set(names) for host, names in deployed.containers().items()}
+    listed = deployed.local("*", "openstack_container.list")
+    assert {host: set(names) for host, names in listed.items()} == running
+    for host, told in deployed.local("*", "openstack_container.status").items():
+        healthy = {name: container["healthy"] for name, container in told["containers"].items()}
+        assert healthy == dict.fromkeys(running[host], True)
+
+
+def test_secrets_in_a_log_are_masked(deployed: SaltCloud) -> None:
+    secret = deployed.secrets()["keystone_database_password"]
+    write = ["docker", "exec", "-i", "keystone", "sh", "-c", "cat > /proc/1/fd/1"]
+    deployed.rig["ctl1"].run(*write, stdin=f"a line with {secret} in it\n")
+    shown = json.dumps(deployed.local("ctl1", "openstack_container.logs", "keystone"))
+    assert "a line with" in shown and secret not in shown

@@ -65,6 +65,10 @@ class _Salt:
     def switch(self, root, model):
         compiled.switch(root, model)
 
+    def refresh(self, hosts):
+        with salt.client.LocalClient(mopts=dict(__opts__)) as client:
+            client.cmd_async(list(hosts), "saltutil.refresh_pillar", tgt_type="list")
+
     def digest(self):
         compiled = __salt__["openstack_plan.compile"]()
         return "" if compiled.get("errors") else compiled["digest"]

@@ -52,6 +52,7 @@ def module(root: Path, states: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
     for name, value in dunders.items():
         setattr(loaded, name, value)
     loaded._Salt.fire = mock.Mock()  # type: ignore[attr-defined]
+    loaded._Salt.refresh = mock.Mock()  # type: ignore[attr-defined]
     yield loaded
     locks.release()
     session.end()

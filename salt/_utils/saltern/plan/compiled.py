@@ -43,3 +43,16 @@ def switch(root: Path, digest: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(digest)
     temporary.replace(link)
+
+
+def told(root: Path) -> str:
+    """Digest of the model that minions were last told to fetch, empty when there was none."""
+    try:
+        return (root / "told").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def tell(root: Path, digest: str) -> None:
+    """Write down that minions were told of a model."""
+    (root / "told").write_text(f"{digest}\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from saltern.contract import events
 from saltern.contract.errors import SalternError
-from saltern.plan import compared, outcome, runs, session
+from saltern.plan import compared, compiled, outcome, runs, session
 from saltern.plan.ask import Answers
 from saltern.plan.journal import Line
 from saltern.plan.lock import Holder, RunLock
@@ -53,6 +53,9 @@ class Salt(Looker, Protocol):
 
     def switch(self, root: Path, model: str) -> None:
         """Make a compiled model the current one."""
+
+    def refresh(self, hosts: Sequence[str]) -> None:
+        """Have minions fetch their pillar anew, without waiting for them."""
 
     def digest(self) -> str:
         """Digest of the model as the pillar says now, empty when it has errors."""
@@ -121,6 +124,10 @@ class Stepper:
         steps = session.steps(plan, order.mode)
         run.create(_document(run, made, order, steps))
         self.salt.switch(self.root, plan["digest"])
+        if compiled.told(self.root) != plan["digest"]:
+            # Jobs that are no states see the pillar that the minion holds: also the secrets that it has to mask.
+            self.salt.refresh(list(plan["hosts"]))
+            compiled.tell(self.root, plan["digest"])
         made.run = run
         session.begin(made)
         self._note(made, "begin", title=f"{order.verb} run {run.id}", hosts=list(plan["hosts"]))

@@ -38,6 +38,7 @@ class FakeSalt:
         self.asked: list[tuple[str, list[str], dict[str, Any]]] = []
         self.fired: list[tuple[str, dict[str, Any]]] = []
         self.switched: list[str] = []
+        self.refreshed: list[list[str]] = []
 
     def call(self, sls: str, hosts: Sequence[str], step: Mapping[str, Any]) -> dict[str, Any]:
         self.calls.append((sls, list(hosts), dict(step)))
@@ -55,6 +56,9 @@ class FakeSalt:
 
     def switch(self, root: Path, model: str) -> None:
         self.switched.append(model)
+
+    def refresh(self, hosts: Sequence[str]) -> None:
+        self.refreshed.append(list(hosts))
 
     def digest(self) -> str:
         return self.model
@@ -204,6 +208,14 @@ def test_apply_refuses_another_model_and_hosts_that_moved(stepper: Stepper, salt
     results = run_all(stepper, Order("apply", "deploy", model=MODEL, found="not this"))
     assert results["compare"]["result"] is False
     assert "not as the plan showed them" in results["compare"]["comment"]
+
+
+def test_minions_are_told_once_of_a_new_model(stepper: Stepper, salt: FakeSalt) -> None:
+    run_all(stepper, test=True)
+    assert salt.refreshed == [], "a test tells nobody"
+    run_all(stepper)
+    run_all(stepper)
+    assert salt.refreshed == [["ctl1", "ctl2"]]
 
 
 def test_destroy_wants_the_name(stepper: Stepper) -> None:

@@ -54,14 +54,18 @@ class Prefixed(Engine):
         return super().exec(PREFIX + name, argv, **options)
 
 
+def cannot(reason: str) -> None:
+    """End a test that lacks something: it fails under ``./saltern test``, elsewhere it is skipped."""
+    pytest.fail(reason) if os.environ.get("SALTERN_TEST_STRICT") else pytest.skip(reason)
+
+
 @contextlib.contextmanager
 def running(root: Path, address: str, *names: str) -> Iterator["Bench"]:
     """A cloud with these containers' images here (else the test is skipped); what a killed run left is removed."""
     made = Bench(root, address)
     if lacking := made.lacking(*names):
         made.engine.close()
-        reason = f"build these first: {', '.join(lacking)}"
-        pytest.fail(reason) if os.environ.get("SALTERN_TEST_STRICT") else pytest.skip(reason)
+        cannot(f"build these first: {', '.join(lacking)}")
     try:
         made.clear()
         yield made

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from unit.services import cloud
 
+from functional import bench
 from saltern.host import files, spec
 from saltern.host.engine import Engine, image_ids
 
@@ -81,7 +82,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of one with data that has grown to three."""
     made = Cluster(tmp_path_factory.mktemp("config"))
     if made.image is None:
-        pytest.skip(f"{IMAGE} is not built")
+        bench.cannot(f"{IMAGE} is not built")
     made.clear()
     try:
         made.make("one", "one")

@@ -19,8 +19,11 @@ from saltern.host import files, probes, spec
 from saltern.host.context import Host
 from saltern.host.engine import Engine, image_ids
 from saltern.host.store import Store
+from saltern.images.options import Options
 
 PREFIX = "bench_"
+# Another namespace than the operator's: tests of images that are not deployed here
+IMAGES = Options(namespace=os.environ.get("SALTERN_TEST_NAMESPACE", "saltern"))
 
 
 class Prefixed(Engine):

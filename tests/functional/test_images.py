@@ -240,6 +240,7 @@ CHECKS = {
     "haproxy": ("haproxy", ["haproxy", "-v"]),
     "mariadb": ("mysql", ["mariadbd", "--version"]),
     "keystone": ("keystone", ["python3", "-c", "import keystone.server.wsgi, ldap, pymysql, memcache"]),
+    "placement-api": ("placement", ["placement-manage", "--version"]),
     "kolla-toolbox": ("kolla", ["python3", "-c", "import openstack, pymysql, openstackclient.shell"]),
 }
 
@@ -261,7 +262,7 @@ def engine() -> Iterator[Engine]:
 
 
 def _reference(engine: Engine, name: str) -> str:
-    reference = Options().reference(name)
+    reference = bench.IMAGES.reference(name)
     if engine.inspect_image(reference) is None:
         bench.cannot(f"{reference} is not built here")
     return reference

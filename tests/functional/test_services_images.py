@@ -1,0 +1,125 @@
+"""Images of services started as they are deployed: by kolla_start, their user, on a read-only root, no rights."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saltern.contract.users import UIDS
+from saltern.host.engine import Conflict, Engine
+from saltern.host.spec import CONFIG_TARGET
+
+from . import bench
+
+pytestmark = pytest.mark.engine
+
+
+class Started:
+    """One container of an image of ours."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine, self.name = engine, name
+
+    def run(self, *argv: str, limit: float = 60, **options: Any) -> tuple[int, str]:
+        """Run a command in it: exit code, and what it wrote."""
+        try:
+            code, out, err = self.engine.exec(self.name, list(argv), timeout=limit, **options)
+        except Conflict:
+            raise AssertionError(f"{self.name} has ended: {self.log()}") from None
+        return code, (out + err).decode(errors="replace")
+
+    def log(self) -> str:
+        return "\n".join(self.engine.logs(self.name, 200))
+
+    def until(self, what: Callable[[], bool], limit: float = 30) -> None:
+        """Wait until something holds while the container runs; its log is the failure's text."""
+        end = time.monotonic() + limit
+        while not what():
+            found = self.engine.inspect(self.name)
+            assert found and found["State"]["Running"], self.log()
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.1)
+
+
+Start = Callable[..., Started]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts containers; they and their volumes are gone at the end."""
+    made: list[tuple[str, list[str]]] = []
+    with Engine() as engine:
+
+        def start(image: str, config: Mapping[str, Any], files: Mapping[str, str], **host: Any) -> Started:
+            reference = bench.IMAGES.reference(image)
+            found = engine.inspect_image(reference) or {}
+            if not found:
+                bench.cannot(f"{reference} is not built here")
+            name = f"image_{image.replace('-', '_')}_{uuid.uuid4().hex[:8]}"
+            folder = tmp_path / name
+            folder.mkdir(mode=0o755)
+            for path, text in {**files, "config.json": json.dumps(config)}.items():
+                (folder / path).write_text(text)
+                (folder / path).chmod(0o644)
+            volumes = {f"{name}_{number}": path for number, path in enumerate(host.pop("volumes", ()))}
+            uid = UIDS[str(found["Config"]["User"])] if found["Config"]["User"] else 0
+            own = f"rw,nosuid,nodev,mode=0750,uid={uid},gid={uid}"
+            made.append((name, list(volumes)))
+            mounts = [{"Type": "bind", "Source": str(folder), "Target": CONFIG_TARGET, "ReadOnly": True}]
+            mounts += [{"Type": "volume", "Source": source, "Target": path} for source, path in volumes.items()]
+            body = {
+                "Image": reference,
+                "Hostname": "here",
+                "Env": ["KOLLA_CONFIG_STRATEGY=COPY_ALWAYS", *host.pop("env", ())],
+                "HostConfig": {
+                    "ReadonlyRootfs": True,
+                    "Tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777", **dict.fromkeys(host.pop("writable", ()), own)},
+                    "CapDrop": ["ALL"],
+                    "SecurityOpt": ["no-new-privileges"],
+                    "NetworkMode": "none",
+                    "Mounts": mounts,
+                    **host,
+                },
+            }
+            engine.create(name, body)
+            engine.start(name)
+            return Started(engine, name)
+
+        try:
+            yield start
+        finally:
+            for name, volumes in made:
+                engine.remove(name, force=True)
+                for volume in volumes:
+                    engine.remove_volume(volume)
+
+
+def test_placement_serves_its_api_from_a_database_of_its_own(start: Start) -> None:
+    conf = "[placement_database]\nconnection = sqlite:////tmp/placement.db\n[api]\nauth_strategy = noauth2\n"
+    uwsgi = "uwsgi --http-socket 127.0.0.1:8778 --module placement.wsgi.api:application --need-app --die-on-term"
+    config = {
+        "command": f"sh -c 'placement-manage db sync && exec {uwsgi}'",
+        "config_files": [
+            {
+                "source": f"{CONFIG_TARGET}/placement.conf",
+                "dest": "/etc/placement/placement.conf",
+                "owner": "placement",
+                "perm": "0600",
+            }
+        ],
+    }
+    placement = start("placement-api", config, {"placement.conf": conf}, writable=["/etc/placement"])
+    ask = (
+        "from urllib.request import Request, urlopen as ask\n"
+        "headers = {'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.2'}\n"
+        "print(ask(Request('http://127.0.0.1:8778/resource_classes', headers=headers)).read().decode())"
+    )
+    placement.until(lambda: placement.run("python3", "-c", ask)[0] == 0)
+    assert "VCPU" in placement.run("python3", "-c", ask)[1]
+    assert placement.run("id", "-un") == (0, "placement\n")

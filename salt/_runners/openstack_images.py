@@ -31,16 +31,30 @@ def _front():
 
 
 @front.reachable
-def build(names="", release=None, refresh=False, only_render=False):
+def build(
+    names="", profile="", release=None, type=None, distro=None, refresh=False, only_render=False,
+    list_dependencies=False,
+):  # fmt: skip
     """
     Build the images whose inputs have changed, on the builder; when nothing has changed, nothing is asked of it but a
     list.
 
     names : all
-        Images, separated by commas or spaces; what they need is built too.
+        Images, separated by commas or spaces: names, or regular expressions that are searched for in names
+        (``^nova-``). What they need is built too.
+
+    profile : none
+        ``infra``, ``main``, ``all`` or profiles of ``openstack:images:profiles``, separated by commas; added to
+        ``names``.
 
     release : None
         Build for this release instead of the pillar's.
+
+    type : None
+        ``source`` or ``binary``, instead of the pillar's.
+
+    distro : None
+        Distribution inside the images, instead of the pillar's.
 
     refresh : False
         Ask the mirror first: images with outdated packages of the distribution are rebuilt.
@@ -48,32 +62,38 @@ def build(names="", release=None, refresh=False, only_render=False):
     only_render : False
         Write the Dockerfiles and build nothing.
 
+    list_dependencies : False
+        Show what each image needs and build nothing.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-run openstack.build
         salt-run openstack.build names=keystone,haproxy refresh=True
+        salt-run openstack.build profile=main type=binary release=2025.1
     """
-    names = names.replace(",", " ").split() if isinstance(names, str) else [str(name) for name in names]
     try:
         chosen = _front().plan_module("images")
         if not isinstance(chosen, dict):
             return front.answer("error", {"message": str(chosen)}, front.WRONG)
-        options = images.options_from(chosen, release=release and str(release))
+        options = images.options_from(chosen, release=release and str(release), type=type, distro=distro)
+        wanted = {"names": images.words(names), "profiles": images.words(profile)}
         folder = images.folder(__opts__.get("saltern_checkout"))
+        if list_dependencies:
+            return front.answer("dependencies", images.needs_all(folder, options, state=_front().root, **wanted))
         if only_render:
-            files = images.render_all(folder, options, state=_front().root, names=names)
+            files = images.render_all(folder, options, state=_front().root, **wanted)
             lines = [f"{name}: {path}" for name, path in files.items()]
             title = f"{len(files)} Dockerfiles rendered"
             return front.answer("message", {"title": title, "result": "ok", "lines": lines})
         minion = images.builder_of(chosen["hosts"], options, _front().accepted)
     except (salt.exceptions.CommandExecutionError, SalternError) as exc:
         return front.error(exc, front.WRONG)
-    return _build_on(minion, folder, options, names, bool(refresh))
+    return _build_on(minion, folder, options, wanted, bool(refresh))
 
 
-def _build_on(minion, folder, options, names, refresh):
+def _build_on(minion, folder, options, wanted, refresh):
     noise.quiet()
     opts, jids = dict(__opts__), set()  # dunders are empty in the threads that build
 
@@ -94,7 +114,7 @@ def _build_on(minion, folder, options, names, refresh):
             bus.subscribe(images.EVENTS)
             with building.Painter(sys.stderr, parallel=options.parallel, next_event=images.events_of(bus)) as painter:
                 made = images.build_all(
-                    builder, folder, options, state=_front().root, names=names, refresh=refresh, report=painter.feed
+                    builder, folder, options, state=_front().root, **wanted, refresh=refresh, report=painter.feed
                 )
     except (KeyboardInterrupt, SystemExit):  # salt-run makes the latter of Ctrl-C
         for jid in sorted(jids):  # its connection closed, the engine ends the build

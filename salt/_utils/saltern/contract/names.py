@@ -41,6 +41,23 @@ def image_reference(name: str, *, tag: str, namespace: str = "saltern", prefix: 
     return f"{path}:{tag}"
 
 
+def image_tag(release: str, distro: str = "debian", type: str = "source") -> str:
+    """The tag of images where the operator names none: the release, and what differs from the usual.
+
+    release
+        OpenStack release.
+    distro
+        Distribution inside the images.
+    type
+        Install type, ``source`` or ``binary``.
+
+    >>> image_tag("2025.2"), image_tag("2025.1", "ubuntu", "binary")
+    ('2025.2', '2025.1-ubuntu-binary')
+    """
+    unusual = [value for value, usual in ((distro, "debian"), (type, "source")) if value != usual]
+    return "-".join([release, *unusual])
+
+
 def instance(container: str, key: str | None = None) -> str:
     """Name of a container, or of one of its instances made by ``for_each``."""
     return f"{container}_{key}" if key else container

@@ -10,7 +10,8 @@ from saltern.contract.errors import SalternError
 from saltern.contract.events import BUILD
 from saltern.images.builders import LocalBuilder, MinionBuilder
 from saltern.images.options import Options, options_from
-from saltern.images.run import build_all, render_all
+from saltern.images.run import build_all, needs_all, render_all
+from saltern.images.select import words
 
 __all__ = [
     "EVENTS",
@@ -23,8 +24,10 @@ __all__ = [
     "builder_of",
     "events_of",
     "folder",
+    "needs_all",
     "options_from",
     "render_all",
+    "words",
 ]
 
 EVENTS = f"{BUILD}/"

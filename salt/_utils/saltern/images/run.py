@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from saltern.contract.errors import BuildFailed
 from saltern.host.build import Report, labels, silent
+from saltern.images import select
 from saltern.images.builders import Builder
 from saltern.images.context import write_context
 from saltern.images.options import Options
@@ -65,7 +66,8 @@ def build_all(
     options: Options,
     *,
     state: Path,
-    names: Iterable[str] = (),
+    names: Sequence[str] = (),
+    profiles: Sequence[str] = (),
     refresh: bool = False,
     report: Report = silent,
     clock: Clock | None = None,
@@ -80,8 +82,8 @@ def build_all(
         The operator's choices.
     state
         State root of the master: record and contexts lie below it.
-    names
-        Images to bring up to date, with all they need; none = all.
+    names, profiles
+        Images to bring up to date, with all they need (`saltern.images.select`); none = all.
     refresh
         Ask the mirror first which packages have newer versions; images that hold older ones are stale then.
     report
@@ -96,7 +98,7 @@ def build_all(
     began = clock.now()
     record = read_record(state)
     tree = load(folder, options, record.packages)
-    selected = tree.select(names)
+    selected = tree.select(select.chosen(tree, folder, names, profiles))
     if refresh:
         renew(builder, tree, selected, record)
         write_record(state, record)
@@ -293,20 +295,37 @@ def unique_size(tree: Tree, names: Iterable[str], sizes: dict[str, int]) -> int:
     return sum(_own(tree, tree.images[name], sizes) or 0 for name in needed)
 
 
-def render_all(folder: Path, options: Options, *, state: Path, names: Iterable[str] = ()) -> dict[str, str]:
+def render_all(
+    folder: Path, options: Options, *, state: Path, names: Sequence[str] = (), profiles: Sequence[str] = ()
+) -> dict[str, str]:
     """Write the rendered Dockerfiles below ``<state>/rendered/`` without building anything: image → file.
 
-    folder, options, state, names
+    folder, options, state, names, profiles
         As for :func:`build_all`.
 
     Raises SalternError for a tree that is broken.
     """
     tree = load(folder, options, read_record(state).packages)
     found = {}
-    for name in tree.select(names):
+    for name in tree.select(select.chosen(tree, folder, names, profiles)):
         if tree.images[name].dockerfile:
             path = state / "rendered" / name / "Dockerfile"
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_text(tree.images[name].dockerfile)
             found[name] = str(path)
     return found
+
+
+def needs_all(
+    folder: Path, options: Options, *, state: Path, names: Sequence[str] = (), profiles: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What each image of a selection needs (`saltern.images.select.dependencies`); nothing is built.
+
+    folder, options, state, names, profiles
+        As for :func:`build_all`.
+
+    Raises SalternError for a tree that is broken.
+    """
+    tree = load(folder, options, read_record(state).packages)
+    asked = select.chosen(tree, folder, names, profiles)
+    return select.dependencies(tree, tree.select(asked), asked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from saltern.contract.names import image_reference
+from saltern.contract.names import image_reference, image_tag
 from saltern.model.services import Frontend, Service
 from saltern.model.sources import Sources
 from saltern.model.units import hostport, seconds
@@ -111,7 +111,7 @@ class Cloud:
         images = self.images
         return image_reference(
             name,
-            tag=images["tag"] or self.release,
+            tag=images["tag"] or image_tag(self.release, images["distro"], images["type"]),
             namespace=images["namespace"],
             prefix=images["prefix"],
             registry=images["registry"] or "",

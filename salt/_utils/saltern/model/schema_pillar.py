@@ -25,6 +25,7 @@ from saltern.model.schema_parts import (
 _FILE = "^[^\\0]+$"
 _SECTION = r"^[^\]\r\n]+$"
 _KEY = r"^[^=\s\[#;!][^=\r\n]*$"  # nothing that a reader of the file could take for a section or a comment
+_PROFILE = "^(?!all$)[a-z][a-z0-9_-]*$"  # all is what is said by no profile
 INI: Schema = named(_FILE, named(_SECTION, named(_KEY, INI_VALUE, "a key"), "a section"), "a file")
 
 HOST = mapping(
@@ -77,6 +78,7 @@ IMAGES = mapping(
         "parallel": {"type": "integer", "minimum": 1, "maximum": 64},
         "suite": optional(FILLED),
         "type": {"enum": ["source", "binary"]},
+        "profiles": named(_PROFILE, listing(FILLED, minItems=1), "a profile"),
         "distro": {"enum": ["debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel"]},
     }
 )

@@ -84,3 +84,16 @@ def test_options_of_the_pillar() -> None:
     assert options_from({"images": {"tag": "t"}}, release="2025.2").reference("base") == "saltern/base:2025.2"
     with pytest.raises(SalternError, match="password"):
         options_from({"images": {"mirrors": {"pypi": "https://u:p@h/simple"}}})
+
+
+def test_type_and_distribution_of_the_verb_before_the_pillars() -> None:
+    tree = {"images": {"tag": "t", "suite": "bookworm", "mirrors": {"apt": "http://m/debian", "pypi": "http://m/pypi"}}}
+    assert options_from(tree).reference("base") == "saltern/base:t"
+    binary = options_from(tree, release="2025.1", type="binary")
+    assert (binary.reference("base"), binary.suite) == ("saltern/base:2025.1-binary", "bookworm")
+    ubuntu = options_from(tree, distro="ubuntu")
+    assert ubuntu.reference("base") == "saltern/base:2025.2-ubuntu"
+    assert (ubuntu.suite, ubuntu.mirrors) == ("", {"pypi": "http://m/pypi"})
+    assert options_from({"images": {"distro": "ubuntu", "suite": "noble"}}, distro="ubuntu").suite == "noble"
+    with pytest.raises(SalternError, match="'suse' is none of debian"):
+        options_from(tree, distro="suse")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from saltern import terminal
 from saltern.terminal.build import Progress, render
 from saltern.terminal.build_live import Painter
 
@@ -116,3 +117,19 @@ def test_nothing_is_painted_when_nothing_is_built() -> None:
     with Painter(stream) as painter:
         painter.feed("begin", {"images": {"keystone": "unchanged"}})
     assert stream.getvalue() == ""
+
+
+def test_dependencies_are_a_tree() -> None:
+    def one(image: str, base: str | None, *others: str, shipped: bool = True, asked: bool = False) -> dict[str, Any]:
+        needs = [*([base] if base else []), *others]
+        return {"image": image, "base": base, "needs": needs, "shipped": shipped, "asked": asked}
+
+    images = [
+        one("distro", None, shipped=False),
+        one("base", "distro"),
+        one("builder", "base", shipped=False),
+        one("keystone", "base", "builder", asked=True),
+    ]
+    text = terminal.render({"kind": "dependencies", "images": images})
+    assert text.splitlines()[:4] == ["distro *", "└ base", "  ├ builder *", "  └ keystone  + builder"]
+    assert "4 images, 1 asked for. Nothing was built." in text

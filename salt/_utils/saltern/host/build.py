@@ -30,6 +30,7 @@ from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS, LABEL_RELEASE
 from saltern.host.build_settings import Settings
 from saltern.host.build_stream import BuildStream
 from saltern.host.engine import Engine
+from saltern.host.imagelock import making
 
 LABEL_STAGE = "saltern.stage"
 Report = Callable[[str, dict[str, Any]], None]
@@ -213,13 +214,14 @@ def with_settings(context: Path, settings: Settings) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def lock(directory: Path, reference: str) -> Iterator[None]:
-    """Only one build of an image at a time on this host; dies with its holder."""
+    """Only one build of an image at a time on this host, and none while images are removed; dies with its holder."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = "".join(c if c.isalnum() or c in ".-" else "_" for c in reference)
     descriptor = os.open(directory / f"image-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        with making(directory):
+            yield
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from typing import Any
 from saltern.contract.errors import Problem
 from saltern.contract.masking import SHORTEST
 from saltern.contract.names import CONTAINER_NAME, instance
-from saltern.model.cloud import TOOLBOX, Cloud, enabled, in_start_order, needed_by
+from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, enabled, in_start_order, needed_by
 from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
 from saltern.model.services import Service
 from saltern.model.sources import Path, Sources
@@ -77,7 +77,7 @@ def check_cloud(cloud: Cloud) -> list[Problem]:
     """Faults of a resolved model: hosts, roles, overrides, secrets, ports."""
     problems = Problems(cloud.sources)
     parts = (_check_addresses, _check_roles, _check_providers, _check_instances, _check_overrides, _check_secrets)
-    for part in (*parts, _check_ports, _check_frontends):
+    for part in (*parts, _check_registry, _check_ports, _check_frontends):
         part(cloud, problems)
     return problems.items
 
@@ -234,6 +234,22 @@ def _check_secret(name: str, value: Any, spec: Mapping[str, Any], problems: Prob
         problems.add(path, f"a list of at least {count}", f"a list of {len(values)}")
     if any(len(str(v)) < SHORTEST for v in values):
         problems.add(path, f"at least {SHORTEST} characters: shorter ones cannot be masked", "fewer")
+
+
+def _check_registry(cloud: Cloud, problems: Problems) -> None:
+    images = cloud.images
+    for key in ("registry_username", "registry_ca"):
+        if images[key] and not images["registry"]:
+            problems.add(("openstack", "images", "registry"), f"a registry, as images:{key} is set", "nothing")
+            return
+    if not images["registry_username"]:
+        return
+    path = ("openstack", "secrets", REGISTRY_PASSWORD)
+    if REGISTRY_PASSWORD not in cloud.secrets:
+        hint = "write it into openstack/secrets.sls yourself; without images:registry_username hosts use docker login"
+        problems.add(path, f"the password of {images['registry_username']} at {images['registry']}", "nothing", hint)
+    else:
+        _check_secret(REGISTRY_PASSWORD, cloud.secrets[REGISTRY_PASSWORD], {}, problems)
 
 
 def _check_ports(cloud: Cloud, problems: Problems) -> None:

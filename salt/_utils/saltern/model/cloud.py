@@ -14,6 +14,7 @@ from saltern.model.units import hostport, seconds
 
 TOOLBOX = "kolla_toolbox"
 MEMCACHED_PORT = 11211
+REGISTRY_PASSWORD = "registry_password"  # the secret that goes with images:registry_username
 
 IMAGES = {
     "registry": None,
@@ -23,6 +24,8 @@ IMAGES = {
     "builder": None,
     "type": "source",
     "distro": "debian",
+    "registry_username": None,
+    "registry_ca": None,
 }
 HEAL = {"enabled": True, "dry_run": False, "patience": 1.0, "sweep": 60, "interval": 30}
 HEAL_SECONDS = ("patience", "sweep", "interval", "budget_window", "silent")

@@ -57,6 +57,13 @@ IMAGES = mapping(
             "pattern": "^[A-Za-z0-9][A-Za-z0-9.:/_-]*$",
             "description": "a registry, host:port",
         },
+        "registry_username": optional(FILLED),
+        "registry_ca": {
+            "type": ["string", "null"],
+            "pattern": "^\\s*-----BEGIN CERTIFICATE-----[\\s\\S]*-----END CERTIFICATE-----\\s*$",
+            "description": "certificates as PEM text",
+        },
+        "pull_parallel": {"type": "integer", "minimum": 1, "maximum": 500},
         "namespace": {
             "type": "string",
             "pattern": "^[a-z0-9][a-z0-9._/-]*$",

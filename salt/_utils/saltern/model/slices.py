@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from saltern.contract.errors import Problem
 from saltern.model.checks import ports_of
-from saltern.model.cloud import TOOLBOX, Cloud, Host
+from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, Host
 from saltern.model.problems import Problems
 from saltern.model.services import Service
 from saltern.model.specs import SpecBuilder, SpecFault
@@ -73,6 +73,7 @@ class Slicer:
             "jobs": jobs,
             "batch": batch,
             "images": sorted(images),
+            "registry": registry_of(self.cloud, secrets),
             "prechecks": self._prechecks(host),
             "heal": self.cloud.heal,
             "secrets": sorted(s for s in secrets if s),
@@ -139,6 +140,21 @@ class Slicer:
             "addresses": [host.address],
             "max_clock_skew_s": CLOCK_SKEW_S,
         }
+
+
+def registry_of(cloud: Cloud, secrets: set[str]) -> dict[str, Any] | None:
+    """How a host reaches the registry; the password is added to ``secrets``. None where the model names none."""
+    images = cloud.images
+    if not images["registry"]:
+        return None
+    password = str(cloud.secrets.get(REGISTRY_PASSWORD, "")) if images["registry_username"] else None
+    secrets.update((password, quote(password, safe="")) if password else ())
+    return {
+        "address": images["registry"],
+        "username": images["registry_username"],
+        "password": password,
+        "ca": images["registry_ca"],
+    }
 
 
 def batch_of(cloud: Cloud, jobs: list[dict[str, Any]], secrets: set[str]) -> dict[str, Any]:
@@ -232,4 +248,4 @@ def endpoint(cloud: Cloud, service: Service, entry: Mapping[str, Any]) -> str:
     return cloud.url(frontend) + str(entry.get("path", ""))
 
 
-__all__ = ["Slicer", "Slices", "batch_of", "endpoint"]
+__all__ = ["Slicer", "Slices", "batch_of", "endpoint", "registry_of"]

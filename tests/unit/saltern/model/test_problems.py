@@ -78,6 +78,13 @@ def test_an_unknown_key_has_file_line_and_the_key_that_was_meant(compile: Any) -
         ({"services": {"api": {"variables": {"names": ["a", "a"]}}}}, "openstack:services:api:variables:names", "own"),
         ({"heal": {"patience": "soon"}}, "openstack:heal:patience", "a duration"),
         ({"images": {"builder": "nobody"}}, "openstack:images:builder", "one of the hosts"),
+        ({"images": {"registry_username": "me"}}, "openstack:images:registry", "a registry, as"),
+        (
+            {"images": {"registry": "reg:5000", "registry_username": "me"}},
+            "openstack:secrets:registry_password",
+            "the password of me at reg:5000",
+        ),
+        ({"images": {"registry": "reg:5000", "registry_ca": "ca.crt"}}, "openstack:images:registry_ca", "PEM text"),
         ({"secrets": {**fixtures.SECRETS, "root_password": "abc"}}, "openstack:secrets:root_password", "masked"),
         ({"secrets": {**fixtures.SECRETS, "api_keys": "only-one"}}, "openstack:secrets:api_keys", "a list of 2"),
         ({"hosts": {"a": {"address": "10.0.0.1", "roles": ["control", "compute"]}}}, "openstack:hosts", '"database"'),

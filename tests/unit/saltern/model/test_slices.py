@@ -56,6 +56,24 @@ def test_image_names_are_configurable(compile: Any) -> None:
     assert spec(compile(images=images), "ctl1", "api")["image"] == "reg:5000/my/os-api:t1"
 
 
+def test_credentials_of_the_registry_are_in_every_slice_and_masked(compile: Any) -> None:
+    assert compile().slices["ctl1"]["registry"] is None
+    ca = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    images = {"registry": "reg:5000", "registry_username": "me", "registry_ca": ca}
+    made = compile(hosts=TWO, images=images, secrets={**SECRETS, "registry_password": "s3cret/word"})
+    assert not made.problems
+    for found in made.slices.values():
+        assert found["registry"] == {"address": "reg:5000", "username": "me", "password": "s3cret/word", "ca": ca}
+        assert {"s3cret/word", "s3cret%2Fword"} <= set(found["secrets"])
+    assert "s3cret" not in json.dumps(made.plan)
+
+
+def test_without_a_user_name_no_password_leaves_the_master(compile: Any) -> None:
+    made = compile(images={"registry": "reg:5000"}, secrets={**SECRETS, "registry_password": "s3cret/word"})
+    assert made.slices["ctl1"]["registry"] == {"address": "reg:5000", "username": None, "password": None, "ca": None}
+    assert "s3cret" not in json.dumps(made.slices)
+
+
 def test_for_each_makes_one_container_a_key(compile: Any) -> None:
     made = compile()
     assert [n for n in made.plan["hosts"]["ctl1"]["containers"] if "worker" in n] == ["worker_a", "worker_b"]

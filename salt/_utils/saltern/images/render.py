@@ -29,12 +29,19 @@ class Notes:
         Whether the release decides what is inside.
     build_only
         The image serves builds and is never shipped.
+    smoke
+        Commands (each a line of ``sh``) that must succeed in the image before it gets its name. No input: a changed
+        one rebuilds nothing.
+    root
+        Why the image's user may be root; empty when it must not be.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     packages: list[str] = field(default_factory=list)
     release_bound: bool = False
     build_only: bool = False
+    smoke: list[str] = field(default_factory=list)
+    root: str = ""
 
 
 class TemplateBroken(SalternError):
@@ -104,6 +111,17 @@ def helpers(
         notes.build_only = True
         return ""
 
+    def smoke(*commands: str) -> str:
+        for command in commands:
+            if not isinstance(command, str) or not command.strip() or "\n" in command:
+                raise SalternError("smoke() takes commands, each one line of sh", hint=f"Found {command!r}")
+            notes.smoke.append(command)
+        return ""
+
+    def root(why: str) -> str:
+        notes.root = why
+        return ""
+
     def release() -> str:
         notes.release_bound = True
         return options.release
@@ -116,6 +134,8 @@ def helpers(
         "apt_packages": apt_packages,
         "build_only": build_only,
         "release": release,
+        "smoke": smoke,
+        "root": root,
         "users": UIDS,
         "this": name,
         "reference": options.reference(name),

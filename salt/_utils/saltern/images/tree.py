@@ -57,6 +57,10 @@ class Image:
         Digest of everything that decides what is inside.
     parts
         The digests that ``inputs`` is made of, by name: they tell why an image is stale.
+    smoke
+        Commands that must succeed in it before it gets its name; no input.
+    root
+        Why its user may be root; empty when it must not be.
     """
 
     name: str
@@ -70,6 +74,8 @@ class Image:
     build_only: bool
     inputs: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    smoke: tuple[str, ...] = ()
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,8 @@ def _image(
         tuple(notes.packages),
         options.release if notes.release_bound else None,
         notes.build_only,
+        smoke=tuple(notes.smoke),
+        root=notes.root,
     )
 
 

@@ -26,7 +26,7 @@ __func_alias__ = {"list_": "list"}
 CONTEXTS = "saltern_build"  # the saltenv in which the master publishes build contexts, and nothing else
 
 
-def build(image, reference, labels, context, network="host", suite="trixie", mirrors=None):
+def build(image, reference, labels, context, network="host", suite="trixie", mirrors=None, distro="debian"):
     """
     Build one image with the classic builder; the former one keeps its tag until the new one is whole.
 
@@ -51,6 +51,9 @@ def build(image, reference, labels, context, network="host", suite="trixie", mir
     mirrors : None
         ``{"apt": address, "pypi": address}`` instead of this host's own.
 
+    distro : debian
+        The images' distribution: what is installed with dnf gets none of this host's apt sources.
+
     Fires ``openstack/build/<image>/start``, ``step`` and ``end``. Returns ``{"result": "built", "id", "seconds",
     "size"}``, or ``{"result": "failed", "error", "where", "step", "log"}`` with the failing step's last lines. Raises
     CommandExecutionError when no engine answers or the context cannot be fetched.
@@ -62,10 +65,10 @@ def build(image, reference, labels, context, network="host", suite="trixie", mir
         salt builder openstack_image.build tiny example/tiny:1 '{}' /root/tiny.tar
     """
     request = building.BuildRequest(image, reference, dict(labels), _context(context), network)
-    return _build(building.build, request, suite, mirrors)
+    return _build(building.build, request, suite, mirrors, distro)
 
 
-def import_base(image, reference, labels, suite="trixie", packages=("ca-certificates",), mirrors=None):
+def import_base(image, reference, labels, suite="trixie", packages=("ca-certificates",), mirrors=None, distro="debian"):
     """
     Make the distribution's image from its own packages with mmdebstrap.
 
@@ -87,6 +90,9 @@ def import_base(image, reference, labels, suite="trixie", packages=("ca-certific
     mirrors : None
         ``{"apt": address}`` instead of this host's own.
 
+    distro : debian
+        The distribution, ``debian`` or ``ubuntu``.
+
     Events and returns as ``openstack_image.build``.
 
     CLI Example:
@@ -96,7 +102,7 @@ def import_base(image, reference, labels, suite="trixie", packages=("ca-certific
         salt builder openstack_image.import_base distro example/distro:1 '{}'
     """
     request = build_base.BaseRequest(image, reference, dict(labels), suite, tuple(packages))
-    return _build(build_base.import_base, request, suite, mirrors)
+    return _build(build_base.import_base, request, suite, mirrors, distro)
 
 
 def list_():
@@ -175,7 +181,7 @@ def remove(reference):
     return True
 
 
-def outdated(images, asker, suite="trixie", mirrors=None, network="host"):
+def outdated(images, asker, suite="trixie", mirrors=None, network="host", distro="debian"):
     """
     Which packages of the distribution have newer versions than images here hold.
 
@@ -194,6 +200,9 @@ def outdated(images, asker, suite="trixie", mirrors=None, network="host"):
     network : host
         Network of the asking container.
 
+    distro : debian
+        The images' distribution, ``debian`` or ``ubuntu``.
+
     Returns image → package → newer version. Raises CommandExecutionError when the mirror does not answer.
 
     CLI Example:
@@ -203,16 +212,18 @@ def outdated(images, asker, suite="trixie", mirrors=None, network="host"):
         salt builder openstack_image.outdated '{base: saltern/base:2025.2}' saltern/base:2025.2
     """
     return _with_engine(
-        lambda engine: build_refresh.outdated(engine, images, asker, gather(suite, mirrors), network=network)
+        lambda engine: build_refresh.outdated(
+            engine, images, asker, gather(suite, mirrors, distro=distro), network=network
+        )
     )
 
 
-def _build(work, request, suite, mirrors):
+def _build(work, request, suite, mirrors, distro):
     locks = pathlib.Path(__opts__.get("saltern_root", HOST_ROOT)) / "locks"
     try:
         return _with_engine(
             lambda engine: (
-                work(engine, request, gather(suite, mirrors), locks=locks, report=_report()).as_dict()
+                work(engine, request, gather(suite, mirrors, distro=distro), locks=locks, report=_report()).as_dict()
                 | {"result": "built"}
             ),
             translate=False,

@@ -108,7 +108,7 @@ def _build_on(minion, folder, options, wanted, refresh):
         jids.discard(answers.jid)
         return images.answer_of(minion, function, answers)
 
-    builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors)
+    builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors, distro=options.distro)
     try:
         with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=True) as bus:
             bus.subscribe(images.EVENTS)

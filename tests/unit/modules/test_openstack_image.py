@@ -53,7 +53,7 @@ def module(bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "modules", "openstack_image", salt=bus.salt, opts={"saltern_root": str(tmp_path)}, pillar={}, context={}
     )
     monkeypatch.setattr(module, "Engine", Nothing())
-    monkeypatch.setattr(module, "gather", lambda suite, mirrors: Settings({}, [f"{suite} {mirrors}"], {}))
+    monkeypatch.setattr(module, "gather", lambda suite, mirrors, distro: Settings({}, [f"{suite} {mirrors}"], {}))
     return module
 
 

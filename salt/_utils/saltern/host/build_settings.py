@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from saltern.contract.errors import BuildFailed
 
 FOLDER = "etc/saltern-build"
+APT = {"debian": "main", "ubuntu": "main universe"}  # distributions that install with apt: components
 _APT_OPTION = re.compile(
     r'^(Acquire::(?:Check-(?:Valid-Until|Date)|https?::(?:Proxy|Verify-\w+)[^ ]*|Retries)) "(.*)";$'
 )
@@ -50,65 +51,73 @@ def gather(
     suite: str,
     mirrors: Mapping[str, Any] | None = None,
     *,
+    distro: str = "debian",
     root: Path = Path("/"),
     environ: Mapping[str, str] | None = None,
     apt_config: Callable[[], str] | None = None,
 ) -> Settings:
-    """Settings of this machine for images of a Debian suite.
+    """Settings of this machine for images of a suite.
 
     suite
         The images' suite, for example ``trixie``.
     mirrors
         ``{"apt": address or None, "pypi": address or None}`` of the pillar; None = what this machine uses.
+    distro
+        The images' distribution. What installs with dnf uses the repositories of its base image, through this
+        machine's proxies and certificates.
 
-    Raises BuildFailed when no apt source is known.
+    Raises BuildFailed when no apt source is known for a distribution that installs with apt.
     """
     mirrors = mirrors or {}
     environ = os.environ if environ is None else environ
-    sources = _sources(suite, mirrors.get("apt"), root)
-    options = _apt_options((apt_config or _apt_config)()) | _proxy_options(environ)
+    apt = distro in APT
+    sources = _sources(distro, suite, mirrors.get("apt"), root) if apt else []
+    options = _apt_options((apt_config or _apt_config)()) | _proxy_options(environ) if apt else {}
     index = _index(mirrors.get("pypi"), root, environ)
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     pem = bundle.read_bytes() if bundle.exists() else b""
     files = {
-        "etc/apt/sources.list": ("\n".join(sources) + "\n").encode(),
-        "etc/apt/apt.conf.d/90saltern-build": _apt_conf(options, bool(pem)).encode(),
-        f"{FOLDER}/env": _environment(index, environ, bool(pem)).encode(),
+        f"{FOLDER}/env": _environment(index, environ, bool(pem), dnf=not apt).encode(),
         "etc/pip.conf": _pip_conf(index, bool(pem)).encode(),
         f"{FOLDER}/ca.pem": pem,
     }
-    for path in (root / "etc/apt/auth.conf", *sorted((root / "etc/apt/auth.conf.d").glob("*.conf"))):
-        if path.is_file():
-            files[path.relative_to(root).as_posix()] = path.read_bytes()
+    if apt:
+        files["etc/apt/sources.list"] = ("\n".join(sources) + "\n").encode()
+        files["etc/apt/apt.conf.d/90saltern-build"] = _apt_conf(options, bool(pem)).encode()
+        for path in (root / "etc/apt/auth.conf", *sorted((root / "etc/apt/auth.conf.d").glob("*.conf"))):
+            if path.is_file():
+                files[path.relative_to(root).as_posix()] = path.read_bytes()
     return Settings(files, sources, options, _secrets([*sources, *index.values(), *options.values()]))
 
 
 # -- apt ---------------------------------------------------------------------------------------------------------
 
 
-def _sources(suite: str, mirror: Any, root: Path) -> list[str]:
+def _sources(distro: str, suite: str, mirror: Any, root: Path) -> list[str]:
     if isinstance(mirror, Mapping):
-        return _lines(suite, mirror["main"], mirror.get("security"))
-    if mirror:
-        return _lines(suite, str(mirror), None)
-    found = _machine_sources(root)
+        found = {key: str(mirror[key]) for key in ("main", "security") if mirror.get(key)}
+    elif mirror:
+        found = {"main": str(mirror)}
+    else:
+        found = _machine_sources(distro, root)
     if "main" not in found:
         raise BuildFailed(
-            "no apt source of Debian is known on this host",
+            f"no apt source of {distro.capitalize()} is known on this host",
             where="apt sources",
-            hint="Set openstack:images:mirrors:apt to the address of a Debian mirror",
+            hint=f"Set openstack:images:mirrors:apt to the address of a mirror of {distro.capitalize()}",
         )
-    return _lines(suite, found["main"], found.get("security"))
+    if distro == "ubuntu":
+        found.setdefault("security", found["main"])  # Ubuntu's archive holds its updates of security, too
+    components = APT[distro]
+    lines = [f"deb {found['main']} {name} {components}" for name in (suite, f"{suite}-updates")]
+    security = found.get("security")
+    return [*lines, f"deb {security} {suite}-security {components}"] if security else lines
 
 
-def _lines(suite: str, main: str, security: str | None) -> list[str]:
-    lines = [f"deb {main} {name} main" for name in (suite, f"{suite}-updates")]
-    return [*lines, f"deb {security} {suite}-security main"] if security else lines
-
-
-def _machine_sources(root: Path) -> dict[str, str]:
-    """``main`` and ``security`` addresses of this Debian host."""
-    codename = _os_release(root).get("VERSION_CODENAME", "")
+def _machine_sources(distro: str, root: Path) -> dict[str, str]:
+    """``main`` and ``security`` addresses of this host; nothing where it is of another distribution."""
+    release = _os_release(root)
+    codename = release.get("VERSION_CODENAME", "") if release.get("ID") == distro else ""
     found: dict[str, str] = {}
     for address, names, components in _entries(root / "etc/apt"):
         if "main" not in components.split() or not codename:
@@ -217,8 +226,8 @@ def _pip_conf(index: Mapping[str, str], bundle: bool) -> str:
     return "\n".join([*lines, *([f"cert = /{FOLDER}/ca.pem"] if bundle else [])]) + "\n"
 
 
-def _environment(index: Mapping[str, str], environ: Mapping[str, str], bundle: bool) -> str:
-    """What uv reads instead of pip.conf, as exports for a shell."""
+def _environment(index: Mapping[str, str], environ: Mapping[str, str], bundle: bool, *, dnf: bool) -> str:
+    """What uv reads instead of pip.conf (and dnf's options), as exports for a shell."""
     values = {"UV_HTTP_TIMEOUT": "120"}
     for key, name in (
         ("index-url", "UV_DEFAULT_INDEX"),
@@ -230,7 +239,15 @@ def _environment(index: Mapping[str, str], environ: Mapping[str, str], bundle: b
     values |= {name: environ[name] for name in ("http_proxy", "https_proxy", "no_proxy") if environ.get(name)}
     if bundle:
         values["SSL_CERT_FILE"] = f"/{FOLDER}/ca.pem"
+    if dnf:
+        values["SALTERN_DNF"] = _dnf_options(environ, bundle)
     return "".join(f"export {name}='{value}'\n" for name, value in sorted(values.items()) if "'" not in value)
+
+
+def _dnf_options(environ: Mapping[str, str], bundle: bool) -> str:
+    proxy = environ.get("https_proxy") or environ.get("http_proxy")
+    found = [f"--setopt=proxy={proxy}"] if proxy else []
+    return " ".join([*found, *([f"--setopt=sslcacert=/{FOLDER}/ca.pem"] if bundle else [])])
 
 
 def _secrets(texts: list[str]) -> list[str]:

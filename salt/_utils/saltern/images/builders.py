@@ -42,7 +42,7 @@ class LocalBuilder:
 
     engine
         The client.
-    suite, mirrors
+    suite, mirrors, distro
         For the settings that builds get.
     root
         Host state root (its ``locks/``).
@@ -51,17 +51,24 @@ class LocalBuilder:
     """
 
     def __init__(
-        self, engine: Engine, *, suite: str, mirrors: Any = None, root: Path = HOST_ROOT, report: Report = silent
+        self,
+        engine: Engine,
+        *,
+        suite: str,
+        mirrors: Any = None,
+        distro: str = "debian",
+        root: Path = HOST_ROOT,
+        report: Report = silent,
     ) -> None:
         self.engine, self.report = engine, report
-        self._suite, self._mirrors, self._locks = suite, mirrors, root / "locks"
+        self._suite, self._mirrors, self._distro, self._locks = suite, mirrors, distro, root / "locks"
         self._settings: Settings | None = None
 
     @property
     def settings(self) -> Settings:
         """Gathered once, at the first build."""
         if self._settings is None:
-            self._settings = gather(self._suite, self._mirrors)
+            self._settings = gather(self._suite, self._mirrors, distro=self._distro)
         return self._settings
 
     def listing(self) -> list[dict[str, Any]]:
@@ -95,12 +102,12 @@ class MinionBuilder:
     ask
         ``ask(function, keyword arguments)`` → what the function returned; raises SalternError when the minion does
         not answer or the function failed. Called from several threads.
-    suite, mirrors
+    suite, mirrors, distro
         Handed to the minion; what is absent it takes from its own configuration.
     """
 
-    def __init__(self, ask: Ask, *, suite: str, mirrors: Any = None) -> None:
-        self._ask, self._where = ask, {"suite": suite, "mirrors": dict(mirrors or {})}
+    def __init__(self, ask: Ask, *, suite: str, mirrors: Any = None, distro: str = "debian") -> None:
+        self._ask, self._where = ask, {"suite": suite, "mirrors": dict(mirrors or {}), "distro": distro}
 
     def listing(self) -> list[dict[str, Any]]:
         return list(self._ask("openstack_image.list", {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,17 @@ from saltern.contract.errors import SalternError
 from saltern.contract.names import image_reference, image_tag
 
 RELEASE = "2025.2"
-SUITES = {"debian": "trixie"}
+# of each distribution the one that is meant where the pillar names none
+SUITES = {
+    "debian": "trixie",
+    "ubuntu": "noble",
+    "centos": "stream10",
+    "rocky": "10",
+    "oraclelinux": "10",
+    "fedora": "42",
+    "rhel": "10",
+}
+_DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 TYPES = ("source", "binary")
 DISTROS = ("debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel")
 
@@ -23,7 +34,9 @@ class Options:
         OpenStack release whose locks are used; also the tag unless ``tag`` is set, see
         `saltern.contract.names.image_tag`.
     type, distro, suite
-        Install type, distribution inside the images, its suite (empty for a distribution that has no default here).
+        Install type, distribution inside the images, its suite; empty means the distribution's usual one.
+    base
+        Image that is the distribution, with its digest; None: it is made from packages.
     mirrors
         ``{"apt": …, "pypi": …}``; what is absent comes from the builder's own configuration.
     network
@@ -43,12 +56,17 @@ class Options:
     registry: str = ""
     type: str = "source"
     distro: str = "debian"
-    suite: str = SUITES["debian"]
+    suite: str = ""
+    base: str | None = None
     mirrors: Mapping[str, Any] = field(default_factory=dict)
     network: str = "host"
     parallel: int = 2
     builder: str | None = None
     profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.suite:
+            object.__setattr__(self, "suite", SUITES.get(self.distro, ""))
 
     def reference(self, name: str) -> str:
         """Name and tag of an image."""
@@ -65,13 +83,14 @@ def options_from(
         The pillar below ``openstack:`` (or the plan's copy of what concerns images).
     release, type, distro
         Build for these instead of the pillar's: a tag of the pillar does not count then, nor, with another
-        distribution, its suite and its mirrors for packages.
+        distribution, its suite, its base and its mirrors for packages.
 
-    Raises SalternError for a type or distribution that is none, and for a mirror's address that holds a password.
+    Raises SalternError for a type or distribution that is none, for a base without a digest, and for a mirror's
+    address that holds a password.
     """
     images = {key: value for key, value in (tree.get("images") or {}).items() if value is not None}
     if distro and distro != images.get("distro", "debian"):
-        images = {key: value for key, value in images.items() if key != "suite"}
+        images = {key: value for key, value in images.items() if key not in ("suite", "base")}
         images["mirrors"] = {key: value for key, value in (images.get("mirrors") or {}).items() if key != "apt"}
     if release or type or distro:
         images.pop("tag", None)
@@ -86,12 +105,18 @@ def options_from(
                 where=f"openstack:images:mirrors:{kind}",
                 hint="Configure apt (auth.conf.d) or pip on the builder instead; builds use what it uses",
             )
-    suite = images.get("suite") or SUITES.get(images.get("distro", "debian"), "")
+    if "base" in images and not _DIGEST.fullmatch(images["base"]):
+        raise SalternError(
+            f"'{images['base']}' has no digest, so it could mean another image tomorrow",
+            where="openstack:images:base",
+            hint="Write name@sha256:…; `docker pull` prints the digest of what a tag means now",
+        )
     chosen = {key: images[key] for key in _KEYS if key in images}
-    return Options(release=str(release or tree.get("release") or RELEASE), suite=suite, **chosen)
+    return Options(release=str(release or tree.get("release") or RELEASE), **chosen)
 
 
 # keys of the pillar that are taken as they are
 _KEYS = (
-    "namespace", "prefix", "tag", "registry", "type", "distro", "mirrors", "network", "parallel", "builder", "profiles",
+    "namespace", "prefix", "tag", "registry", "type", "distro", "suite", "base",
+    "mirrors", "network", "parallel", "builder", "profiles",
 )  # fmt: skip

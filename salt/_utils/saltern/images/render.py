@@ -10,6 +10,7 @@ import jinja2
 
 from saltern.contract.errors import SalternError
 from saltern.contract.users import UIDS
+from saltern.images.distros import distribution
 from saltern.images.options import Options
 
 TEMPLATE = "Dockerfile.j2"
@@ -48,6 +49,10 @@ class TemplateBroken(SalternError):
     """A Dockerfile template cannot be rendered; ``where`` is file:line."""
 
 
+class NotOfThisType(Exception):
+    """The image belongs to the other install type: it is no part of this tree."""
+
+
 def render(
     folder: Path, name: str, options: Options, reference: Callable[[str], str], refresh_token: str
 ) -> tuple[str, Notes]:
@@ -64,7 +69,7 @@ def render(
     refresh_token
         Changes when the distribution's packages are to be fetched again.
 
-    Raises TemplateBroken.
+    Raises TemplateBroken, and NotOfThisType for an image that there is only in the other install type.
     """
     notes = Notes()
     environment = jinja2.Environment(
@@ -103,9 +108,17 @@ def helpers(
         notes.release_bound = True
         return take(f"locks/{lock_name}.txt", folder / LOCKS / options.release / f"{lock_name}.txt")
 
-    def apt_packages(packages: list[str]) -> list[str]:
-        notes.packages += packages
-        return packages
+    found = distribution(folder, options)
+
+    def packages(names: list[str]) -> list[str]:
+        mapped = found.packages(names)
+        notes.packages += mapped
+        return mapped
+
+    def only_type(wanted: str) -> str:
+        if options.type != wanted:
+            raise NotOfThisType(name)
+        return ""
 
     def build_only() -> str:
         notes.build_only = True
@@ -131,7 +144,9 @@ def helpers(
         "shared": lambda file: take(f"shared/{file}", folder / SHARED / file),
         "lock": lock,
         "common_lock": lambda lock_name: take(f"locks/{lock_name}.txt", folder / LOCKS / f"{lock_name}.txt"),
-        "apt_packages": apt_packages,
+        "packages": packages,
+        "repositories": found.repositories,
+        "only_type": only_type,
         "build_only": build_only,
         "release": release,
         "smoke": smoke,
@@ -139,7 +154,9 @@ def helpers(
         "users": UIDS,
         "this": name,
         "reference": options.reference(name),
+        "type": options.type,
         "distro": options.distro,
+        "family": found.family,
         "suite": options.suite,
         "refresh_token": refresh_token,
     }
@@ -153,11 +170,12 @@ def _lock_hint(source: Path) -> str:
 
 
 def _position(error: BaseException, folder: Path, name: str) -> str:
-    """file:line in a template where the error arose."""
-    found, trace = f"{name}/{TEMPLATE}", error.__traceback__
+    """file:line in an image's template where the error arose, and that of the shared piece that it used there."""
+    own, shared, trace = "", "", error.__traceback__
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
         if path.startswith(str(folder)) and path.endswith(".j2"):
-            found = f"{Path(path).relative_to(folder)}:{trace.tb_lineno}"
+            place = f"{Path(path).relative_to(folder)}:{trace.tb_lineno}"
+            own, shared = (place, "") if Path(path).name == TEMPLATE else (own, place)
         trace = trace.tb_next
-    return found
+    return f"{own} ({shared})" if own and shared else own or shared or f"{name}/{TEMPLATE}"

@@ -19,11 +19,12 @@ from saltern.host.build import Report, labels, silent
 from saltern.images import select
 from saltern.images.builders import Builder
 from saltern.images.context import write_context
+from saltern.images.distros import require_buildable
 from saltern.images.options import Options
 from saltern.images.record import Record, read_record, why, write_record
 from saltern.images.retry import patiently
 from saltern.images.schedule import Outcome, run_graph
-from saltern.images.tree import DISTRO, Image, Tree, load
+from saltern.images.tree import Image, Tree, load
 
 CONTEXTS = "build-contexts"
 ASKER = "base"  # the image in which a refresh asks for versions: it has apt and is there before all others
@@ -99,6 +100,7 @@ def build_all(
     record = read_record(state)
     tree = load(folder, options, record.packages)
     selected = tree.select(select.chosen(tree, folder, names, profiles))
+    require_buildable(folder, options, [tree.images[name].release for name in selected], refresh=refresh)
     if refresh:
         renew(builder, tree, selected, record)
         write_record(state, record)
@@ -217,8 +219,9 @@ def _build(run: Build, image: Image) -> dict[str, Any]:
         "labels": labels(image.name, image.inputs, image.release),
         "suite": options.suite,
         "mirrors": dict(options.mirrors),
+        "distro": options.distro,
     }
-    if image.name == DISTRO:
+    if not image.dockerfile:
         return run.builder.import_base(request | {"packages": list(image.packages)})
     context = write_context(image, run.state / CONTEXTS)
     return run.builder.build(request | {"context": str(context), "network": options.network})

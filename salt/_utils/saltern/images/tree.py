@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,10 @@ from saltern.contract.digests import digest
 from saltern.contract.errors import SalternError
 from saltern.contract.names import IMAGE_NAME
 from saltern.host.build_base import recipe
+from saltern.images.distros import APT, distribution
 from saltern.images.lint import instructions, lint
 from saltern.images.options import Options
-from saltern.images.render import TEMPLATE, render
+from saltern.images.render import TEMPLATE, NotOfThisType, render
 
 DISTRO = "distro"
 _SOURCE = re.compile(r"^(?:FROM\s+(\S+)(?:\s+AS\s+(\S+))?|(?:COPY|ADD)\s+.*?--from=(\S+).*)$", re.I)
@@ -136,9 +138,10 @@ def load(folder: Path, options: Options, packages: Mapping[str, Mapping[str, str
         if not IMAGE_NAME.fullmatch(name) or name == DISTRO:
             raise TreeBroken(f"'{name}' cannot be the name of an image", where=str(folder / name))
     references = {options.reference(name): name for name in (*names, DISTRO)}
-    found = {DISTRO: _distro(options, recorded.get(DISTRO, {}))}
+    found = {DISTRO: _distro(folder, options, recorded.get(DISTRO, {}))}
     for name in names:
-        found[name] = _image(folder, name, options, references, recorded.get(name, {}))
+        with suppress(NotOfThisType):
+            found[name] = _image(folder, name, options, references, recorded.get(name, {}))
     ordered = _ordered(found)
     return Tree(_digested(ordered, references), options)
 
@@ -150,11 +153,37 @@ def unknown(name: str, known: Iterable[str], *, where: str) -> TreeBroken:
     return TreeBroken(f"there is no image '{name}'", where=where, hint=hint)
 
 
-def _distro(options: Options, packages: Mapping[str, str]) -> Image:
-    text = digest({"recipe": recipe(options.suite, ("ca-certificates",)), "packages": dict(packages)})
+def _distro(folder: Path, options: Options, packages: Mapping[str, str]) -> Image:
+    """The distribution: made from its packages, or an image of it from a registry in the pillar's words."""
+    found = distribution(folder, options)
+    base = options.base or ("" if found.family == APT else found.base)
+    wanted: dict[str, Any] = {"recipe": recipe(options.suite, ("ca-certificates",)), "packages": dict(packages)}
+    dockerfile = f"FROM {base}\n{_TAKEN_OVER[found.family]}\n" if base else ""
+    text = digest({"Dockerfile": dockerfile} if base else wanted)
+    part = "base" if base else "recipe"
     return Image(
-        DISTRO, options.reference(DISTRO), "", None, (), {}, ("ca-certificates",), None, True, text, {"recipe": text}
+        DISTRO,
+        options.reference(DISTRO),
+        dockerfile,
+        None,
+        (),
+        {},
+        () if base else ("ca-certificates",),
+        None,
+        True,
+        text,
+        {part: text},
     )
+
+
+# What an image of the distribution gets to be ours: the list of its packages (as images/_build/packages writes it), and
+# of apt's family no addresses, as builds bring their own.
+_TAKEN_OVER = {
+    "debian": "RUN rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* && mkdir -p /usr/share/saltern/packages && "
+    "dpkg-query -W -f '${Package} ${Version}\\n' > /usr/share/saltern/packages/distro",
+    "rhel": "RUN mkdir -p /usr/share/saltern/packages && "
+    "rpm -qa --qf '%{NAME} %{EVR}\\n' > /usr/share/saltern/packages/distro",
+}
 
 
 def _image(

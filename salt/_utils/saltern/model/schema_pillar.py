@@ -84,6 +84,11 @@ IMAGES = mapping(
         "network": {"enum": ["host", "default", "bridge", "none"]},
         "parallel": {"type": "integer", "minimum": 1, "maximum": 64},
         "suite": optional(FILLED),
+        "base": {
+            "type": ["string", "null"],
+            "pattern": "^[^ @]+@sha256:[0-9a-f]{64}$",
+            "description": "an image with its digest, name@sha256:…, or null",
+        },
         "type": {"enum": ["source", "binary"]},
         "profiles": named(_PROFILE, listing(FILLED, minItems=1), "a profile"),
         "distro": {"enum": ["debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel"]},

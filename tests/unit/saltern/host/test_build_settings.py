@@ -111,3 +111,28 @@ def test_without_a_bundle_nothing_points_to_one(root: Path) -> None:
     (root / "etc/ssl/certs/ca-certificates.crt").unlink()
     files = gathered(root).files
     assert not any(b"ca.pem" in content for content in files.values())
+
+
+def test_another_distributions_sources_are_not_this_hosts(root: Path) -> None:
+    with pytest.raises(BuildFailed, match="no apt source of Ubuntu is known on this host") as caught:
+        gather("noble", {}, distro="ubuntu", root=root, environ={}, apt_config=str)
+    assert caught.value.hint == "Set openstack:images:mirrors:apt to the address of a mirror of Ubuntu"
+
+
+def test_ubuntus_packages_are_in_two_components(root: Path) -> None:
+    mirrors = {"apt": "http://m/ubuntu"}
+    found = gather("noble", mirrors, distro="ubuntu", root=root, environ={}, apt_config=str)
+    assert found.sources == [
+        "deb http://m/ubuntu noble main universe",
+        "deb http://m/ubuntu noble-updates main universe",
+        "deb http://m/ubuntu noble-security main universe",
+    ]
+
+
+def test_what_installs_with_dnf_gets_proxy_and_certificates_and_nothing_of_apt(root: Path) -> None:
+    environ = {"https_proxy": "http://proxy.example:3128"}
+    found = gather("10", {}, distro="rocky", root=root, environ=environ, apt_config=str)
+    assert not [path for path in found.files if "apt" in path]
+    assert found.sources == []
+    options = f"--setopt=proxy=http://proxy.example:3128 --setopt=sslcacert=/{FOLDER}/ca.pem"
+    assert f"export SALTERN_DNF='{options}'\n".encode() in found.files[f"{FOLDER}/env"]

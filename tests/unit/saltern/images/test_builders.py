@@ -93,7 +93,7 @@ def test_type_and_distribution_of_the_verb_before_the_pillars() -> None:
     assert (binary.reference("base"), binary.suite) == ("saltern/base:2025.1-binary", "bookworm")
     ubuntu = options_from(tree, distro="ubuntu")
     assert ubuntu.reference("base") == "saltern/base:2025.2-ubuntu"
-    assert (ubuntu.suite, ubuntu.mirrors) == ("", {"pypi": "http://m/pypi"})
+    assert (ubuntu.suite, ubuntu.mirrors) == ("noble", {"pypi": "http://m/pypi"})
     assert options_from({"images": {"distro": "ubuntu", "suite": "noble"}}, distro="ubuntu").suite == "noble"
     with pytest.raises(SalternError, match="'suse' is none of debian"):
         options_from(tree, distro="suse")

@@ -158,7 +158,7 @@ def test_the_network_is_tried_again(folder: Path) -> None:
 def test_refresh_rebuilds_what_holds_outdated_packages_once(folder: Path) -> None:
     for name in ("base", "other"):
         path = folder / name / "Dockerfile.j2"
-        path.write_text(path.read_text() + "ENV T={{ refresh_token }} P={{ apt_packages(['x']) | join }}\n")
+        path.write_text(path.read_text() + "ENV T={{ refresh_token }} P={{ packages(['x']) | join }}\n")
     fake = Fake()
     run(fake, folder)
     fake.calls.clear()

@@ -32,8 +32,8 @@ def _front():
 
 @front.reachable
 def build(
-    names="", profile="", release=None, type=None, distro=None, refresh=False, only_render=False,
-    list_dependencies=False,
+    names="", profile="", release=None, type=None, distro=None, push=False, refresh=False,
+    only_render=False, list_dependencies=False,
 ):  # fmt: skip
     """
     Build the images whose inputs have changed, on the builder; when nothing has changed, nothing is asked of it but a
@@ -55,6 +55,9 @@ def build(
 
     distro : None
         Distribution inside the images, instead of the pillar's.
+
+    push : False
+        Push the shipped images to the registry afterwards.
 
     refresh : False
         Ask the mirror first: images with outdated packages of the distribution are rebuilt.
@@ -87,43 +90,52 @@ def build(
             lines = [f"{name}: {path}" for name, path in files.items()]
             title = f"{len(files)} Dockerfiles rendered"
             return front.answer("message", {"title": title, "result": "ok", "lines": lines})
-        minion = images.builder_of(chosen["hosts"], options, _front().accepted)
+        minions = images.builders_of(chosen["hosts"], options, _front().accepted)
     except (salt.exceptions.CommandExecutionError, SalternError) as exc:
         return front.error(exc, front.WRONG)
-    return _build_on(minion, folder, options, wanted, bool(refresh))
+    return _build_on(minions, folder, options, {**wanted, "refresh": bool(refresh), "push": bool(push)})
 
 
-def _build_on(minion, folder, options, wanted, refresh):
+def _build_on(minions, folder, options, wanted):
     noise.quiet()
-    opts, jids = dict(__opts__), set()  # dunders are empty in the threads that build
+    opts, jids = dict(__opts__), {}  # dunders are empty in the threads that build
 
-    def new_jid():
-        jid = salt.utils.jid.gen_jid(opts)
-        jids.add(jid)
-        return jid
+    def asker(minion):
+        def new_jid():
+            jid = salt.utils.jid.gen_jid(opts)
+            jids[jid] = minion
+            return jid
 
-    def ask(function, kwargs):
-        with salt.client.LocalClient(mopts=dict(opts)) as client:
-            answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
-        jids.discard(answers.jid)
-        return images.answer_of(minion, function, answers)
+        def ask(function, kwargs):
+            with salt.client.LocalClient(mopts=dict(opts)) as client:
+                answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+            jids.pop(answers.jid, None)
+            return images.answer_of(minion, function, answers)
 
-    builder = images.MinionBuilder(ask, suite=options.suite, mirrors=options.mirrors, distro=options.distro)
+        return ask
+
+    model = _model() if options.registry and (wanted["push"] or len(minions) > 1) else None
+    where = {"suite": options.suite, "mirrors": options.mirrors, "distro": options.distro}
+    builders = {minion: images.MinionBuilder(asker(minion), **where, model=model) for minion in minions}
     try:
         with salt.utils.event.get_master_event(opts, opts["sock_dir"], listen=True) as bus:
             bus.subscribe(images.EVENTS)
-            with building.Painter(sys.stderr, parallel=options.parallel, next_event=images.events_of(bus)) as painter:
-                made = images.build_all(
-                    builder, folder, options, state=_front().root, **wanted, refresh=refresh, report=painter.feed
-                )
+            with building.Painter(sys.stderr, next_event=images.events_of(bus)) as painter:
+                made = images.build_all(builders, folder, options, state=_front().root, **wanted, report=painter.feed)
     except (KeyboardInterrupt, SystemExit):  # salt-run makes the latter of Ctrl-C
-        for jid in sorted(jids):  # its connection closed, the engine ends the build
+        for jid, minion in sorted(jids.items()):  # its connection closed, the engine ends the build
             _front().ask([minion], "saltutil.term_job", [jid])
         hint = "What is finished stays. Go on: salt-run openstack.build"
-        message = f"interrupted; the builds on {minion} are ended"
+        message = f"interrupted; the builds on {', '.join(minions)} are ended"
         return front.answer("error", {"message": message, "hint": hint}, front.FAILED)
     except images.NoAnswer as exc:
         return front.error(exc, front.UNREACHABLE)
     except SalternError as exc:
         return front.error(exc, front.WRONG)
-    return front.answer("build", {**made, "builder": minion}, made["retcode"])
+    return front.answer("build", {**made, "builder": ", ".join(minions)}, made["retcode"])
+
+
+def _model():
+    """The model whose credentials builders use; None before there is one that holds."""
+    made, wrong = _front().compiled()
+    return None if wrong else made["digest"]

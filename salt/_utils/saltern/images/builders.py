@@ -9,11 +9,22 @@ from typing import Any, Protocol
 from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import HOST_ROOT
 from saltern.host import build as host_build
-from saltern.host import build_refresh
+from saltern.host import build_refresh, registry
 from saltern.host.build import BuildRequest, Report, StepFailed, silent
 from saltern.host.build_base import BaseRequest, import_base
 from saltern.host.build_settings import Settings, gather
 from saltern.host.engine import Engine
+from saltern.host.registry import Access
+from saltern.images.schedule import PlaceLost
+
+
+class NoAnswer(SalternError):
+    """The builder does not answer."""
+
+
+class BuilderAway(BuildFailed, PlaceLost):
+    """A build failed because its builder does not answer; it gets no more."""
+
 
 Ask = Callable[[str, dict[str, Any]], Any]
 
@@ -36,6 +47,12 @@ class Builder(Protocol):
     def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
         """Packages of images (name → reference) that the mirror has newer: image → package → version."""
 
+    def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        """Push images: reference → ``{"digest", "layers_pushed"}``; raises SalternError."""
+
+    def pull(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        """Pull images: reference → ``{"id", "digest"}``; raises SalternError."""
+
 
 class LocalBuilder:
     """The engine of this machine, without any Salt.
@@ -48,6 +65,8 @@ class LocalBuilder:
         Host state root (its ``locks/``).
     report
         Told ``start``, ``step`` and ``end``.
+    access
+        How the registry is reached.
     """
 
     def __init__(
@@ -59,8 +78,9 @@ class LocalBuilder:
         distro: str = "debian",
         root: Path = HOST_ROOT,
         report: Report = silent,
+        access: Access | None = None,
     ) -> None:
-        self.engine, self.report = engine, report
+        self.engine, self.report, self.access = engine, report, access or Access()
         self._suite, self._mirrors, self._distro, self._locks = suite, mirrors, distro, root / "locks"
         self._settings: Settings | None = None
 
@@ -95,6 +115,14 @@ class LocalBuilder:
     def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
         return build_refresh.outdated(self.engine, images, asker, self.settings, network=network)
 
+    def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        registry.trust(self.access)
+        return {each: registry.push(self.engine, each, self.access) for each in references}
+
+    def pull(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        registry.trust(self.access)
+        return {each: registry.pull(self.engine, each, self.access, locks=self._locks) for each in references}
+
 
 class MinionBuilder:
     """A minion's ``openstack_image`` module.
@@ -104,9 +132,14 @@ class MinionBuilder:
         not answer or the function failed. Called from several threads.
     suite, mirrors, distro
         Handed to the minion; what is absent it takes from its own configuration.
+    model
+        Digest of the compiled model whose credentials for the registry count; None = that of the minion's pillar.
     """
 
-    def __init__(self, ask: Ask, *, suite: str, mirrors: Any = None, distro: str = "debian") -> None:
+    def __init__(
+        self, ask: Ask, *, suite: str, mirrors: Any = None, distro: str = "debian", model: str | None = None
+    ) -> None:
+        self._model = model
         self._ask, self._where = ask, {"suite": suite, "mirrors": dict(mirrors or {}), "distro": distro}
 
     def listing(self) -> list[dict[str, Any]]:
@@ -125,11 +158,28 @@ class MinionBuilder:
         arguments = {"images": images, "asker": asker, "network": network, **self._where}
         return dict(self._ask("openstack_image.outdated", arguments))
 
+    def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        return self._moved("openstack_image.push", references)
+
+    def pull(self, references: list[str]) -> dict[str, dict[str, Any]]:
+        return self._moved("openstack_image.pull", references)
+
+    def _moved(self, function: str, references: list[str]) -> dict[str, dict[str, Any]]:
+        try:
+            return dict(self._ask(function, {"references": references, "model": self._model}))
+        except NoAnswer as error:
+            raise BuilderAway(error.message, where=error.where, hint=error.hint) from error
+        except SalternError as error:
+            for reference in references:  # it stands before the message, and beside it in the table
+                error.message = error.message.removeprefix(f"{reference}: ")
+            raise
+
     def _made(self, function: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = self._ask(function, request)
         except SalternError as error:
-            raise BuildFailed(error.message, where=error.where or request["image"], hint=error.hint) from error
+            failed = BuilderAway if isinstance(error, NoAnswer) else BuildFailed
+            raise failed(error.message, where=error.where or request["image"], hint=error.hint) from error
         if answer.get("result") == "built":
             return dict(answer)
         failure = StepFailed(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from saltern.contract.errors import SalternError
 from saltern.contract.events import BUILD
-from saltern.images.builders import LocalBuilder, MinionBuilder
+from saltern.images.builders import LocalBuilder, MinionBuilder, NoAnswer
 from saltern.images.options import Options, options_from
 from saltern.images.run import build_all, needs_all, render_all
 from saltern.images.select import words
@@ -22,6 +22,7 @@ __all__ = [
     "answer_of",
     "build_all",
     "builder_of",
+    "builders_of",
     "events_of",
     "folder",
     "needs_all",
@@ -31,10 +32,6 @@ __all__ = [
 ]
 
 EVENTS = f"{BUILD}/"
-
-
-class NoAnswer(SalternError):
-    """The builder does not answer."""
 
 
 class Answers(Protocol):
@@ -55,8 +52,10 @@ def folder(checkout: str | None) -> Path:
     return (Path(checkout) if checkout else Path(__file__).resolve().parents[4]) / "images"
 
 
-def builder_of(hosts: Mapping[str, Sequence[str]], options: Options, accepted: Callable[[], Sequence[str]]) -> str:
-    """The minion that builds: the one that is named, the first with the role, the first host, the only minion.
+def builders_of(
+    hosts: Mapping[str, Sequence[str]], options: Options, accepted: Callable[[], Sequence[str]]
+) -> list[str]:
+    """The minions that build: the one that is named, else all with the role, the first host, the only minion.
 
     hosts
         Minion id → roles, as the operator wrote them; may be empty before there is a model.
@@ -71,12 +70,17 @@ def builder_of(hosts: Mapping[str, Sequence[str]], options: Options, accepted: C
     if not named and not hosts:
         known = list(accepted())
         named = known if len(known) == 1 else []
-    found = [*named, *hosts]
+    found = named or list(hosts)[:1]
     if not found:
         raise SalternError(
             "no minion is known that builds", hint="Give a host the role builder, or set openstack:images:builder"
         )
-    return found[0]
+    return found
+
+
+def builder_of(hosts: Mapping[str, Sequence[str]], options: Options, accepted: Callable[[], Sequence[str]]) -> str:
+    """The first of :func:`builders_of`, with the same arguments and errors."""
+    return builders_of(hosts, options, accepted)[0]
 
 
 def answer_of(minion: str, function: str, answers: Answers) -> Any:

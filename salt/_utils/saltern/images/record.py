@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ class Record:
     packages
         image → package → version, of the last refresh.
     builds
-        reference → {"inputs", "parts", "id", "size", "seconds", "at"}.
+        reference → {"inputs", "parts", "details", "history", "id", "size", "layers", "seconds", "at", "digest"}; parts,
+        details and history are those of `saltern.images.causes`, and absent in records of former versions.
     """
 
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -52,28 +52,3 @@ def write_record(state: Path, record: Record) -> None:
     with os.fdopen(descriptor, "w") as handle:
         json.dump({"packages": record.packages, "builds": record.builds}, handle, indent=1, sort_keys=True)
     os.replace(temporary, state / FILE)
-
-
-def why(former: Mapping[str, str] | None, parts: Mapping[str, str]) -> str:
-    """Why an image has to be built, in few words.
-
-    former
-        Parts of the inputs of its last build, None when there was none.
-    parts
-        Parts of its inputs now.
-
-    >>> why({"image base": "1", "a.txt": "1"}, {"image base": "2", "a.txt": "1", "b.txt": "1"})
-    'base was rebuilt, b.txt is new'
-    """
-    if former is None:
-        return "never built"
-    reasons = []
-    for name in sorted(parts, key=lambda each: (not each.startswith("image "), each)):
-        if former.get(name) == parts[name]:
-            continue
-        if name.startswith("image "):
-            reasons.append(f"{name[6:]} was rebuilt" if name in former else f"{name[6:]} is a new parent")
-        else:
-            reasons.append(f"{name} changed" if name in former else f"{name} is new")
-    reasons += [f"{name} is gone" for name in sorted(former) if name not in parts]
-    return ", ".join(reasons[:4]) + (f" and {len(reasons) - 4} more" if len(reasons) > 4 else "") or "it was removed"

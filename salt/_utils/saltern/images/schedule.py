@@ -215,7 +215,7 @@ class Shared(Generic[T]):
     def _enough(self, name: str) -> bool:
         """Whether as many places have a local node, or make it, as there are nodes that wait for it."""
         holders = {at for at in self.places if name in self._have[at]} | {at for n, at in self._running if n == name}
-        return bool(holders) and len(holders) >= sum(1 for each in self._below[name] if each in self._pending)
+        return bool(holders) and len(holders) >= len(self._below[name] & self._pending.keys() - set(self.local))
 
     def _there(self, parent: str, place: str) -> bool:
         return parent in (self._have[place] if parent in self.local else self.outcome.done)
@@ -225,11 +225,11 @@ class Shared(Generic[T]):
         return sum(1 for parent in self.needs[name] if place not in self._home.get(parent, {place}))
 
     def _needed_by(self, name: str) -> set[str]:
-        """Nodes that are no local ones and need a node, directly or through others."""
+        """Nodes that need a node, directly or through others."""
         found = {name}
         while more := {other for other, parents in self.needs.items() if found & set(parents)} - found:
             found |= more
-        return {each for each in found if each not in self.local}
+        return found - {name}
 
     def _done(self, name: str, place: str, result: T) -> None:
         if name in self.local:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from saltern.images.schedule import simulate
 from saltern.terminal.marks import CHANGING, FAILED, OK, SKIPPED, WAITING, count, cut, duration, names, table, tint
 
 _MARKS = {"built": OK, "tagged": OK, "unchanged": OK, "failed": FAILED, "blocked": SKIPPED}
@@ -26,16 +27,21 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     images: Sequence[Mapping[str, Any]] = data["images"]
     counts: Mapping[str, int] = data["counts"]
     changed = [entry for entry in images if entry["result"] != "unchanged"]
-    if not changed:
+    if not changed and not any("push" in entry for entry in images):
         took = f"{float(data['seconds']):.1f} s"
         return f"Nothing to build: {count(len(images), 'image')}, inputs unchanged ({took}). {_unique(data)}"
     parts = [_table(images, width, colour)]
     parts += [_failure(entry, width, colour) for entry in images if entry["result"] == "failed"]
+    pushed = [entry for entry in images if "digest" in entry.get("push", {})]
     said = [f"{counts[kind]} {kind}" for kind in ("built", "tagged", "unchanged", "failed", "blocked") if counts[kind]]
+    said += [f"{len(pushed)} pushed"] if pushed else []
+    parts += _not_pushed(images, width, colour)
     end = f"{', '.join(said)} in {duration(float(data['seconds']))}. {_unique(data)}"
     if counts["failed"]:
         failed = [str(entry["image"]) for entry in images if entry["result"] == "failed"]
         end += f"\nFormer images are untouched. Mend the cause, then: salt-run openstack.build names={','.join(failed)}"
+    if data.get("report"):
+        end += f"\nReport: {data['report']}"
     return "\n\n".join([*parts, end])
 
 
@@ -57,6 +63,22 @@ def _table(images: Sequence[Mapping[str, Any]], width: int, colour: bool) -> str
     return "\n".join([*lines, "* serves builds only, stays on the builder"])
 
 
+def _not_pushed(images: Sequence[Mapping[str, Any]], width: int, colour: bool) -> list[str]:
+    """Images that did not get into the registry, together where the cause is the same."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for entry in images:
+        push = entry.get("push") or {}
+        if "error" in push:
+            key = (str(push["error"]), str(push.get("where") or ""), str(push.get("hint") or ""))
+            found.setdefault(key, []).append(str(entry["image"]))
+    return [
+        _failure(
+            {"image": f"not pushed: {names(each, 6)}", "error": error, "where": where, "hint": hint}, width, colour
+        )
+        for (error, where, hint), each in found.items()
+    ]
+
+
 def _failure(entry: Mapping[str, Any], width: int, colour: bool) -> str:
     lines = [f"{tint(FAILED, colour=colour)} {entry['image']}: {entry['error']}"]
     if entry.get("where"):
@@ -71,64 +93,106 @@ def _failure(entry: Mapping[str, Any], width: int, colour: bool) -> str:
 
 @dataclass
 class Progress:
-    """A build as lines: fed with its reports, asked for lines to show.
+    """A build as lines: fed with its reports, asked for lines to show; all in the order of the graph, parents first.
 
-    now
-        Seconds at its begin, in the clock that ``live`` is asked with.
+    parallel
+        Builds at once; the build itself says it at its begin.
     """
 
     width: int = 100
     colour: bool = False
     actions: dict[str, str] = field(default_factory=dict)
+    needs: dict[str, list[str]] = field(default_factory=dict)
+    known: dict[str, float] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     steps: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    blocked: dict[str, str] = field(default_factory=dict)
     parallel: int = 2
 
     def feed(self, kind: str, data: Mapping[str, Any], now: float) -> list[str]:
-        """Lines that are final and stay; ``kind`` is begin, start, step, retry or end."""
+        """Lines that are final and stay; ``kind`` is begin, start, step, retry, end, failed, push or pushed."""
         image = str(data.get("image", ""))
         if kind == "begin":
-            self.actions = {name: action for name, action in data["images"].items() if action != "unchanged"}
-            return [self._header(data)] if self.actions else []
+            return self._begin(data)
+        if kind == "push":
+            return [f"{count(len(data['images']), 'image')} to push"] if data["images"] else []
+        if kind == "pushed":
+            layers = count(int(data["layers_pushed"]), "new layer")
+            return [self._cut(f"{tint(OK, colour=self.colour)} {image:<16}     pushed   {layers}")]
         if image not in self.actions:
             return []  # another build's
-        if kind == "start":
+        if kind in ("start", "step"):
             self.started.setdefault(image, now)
-        elif kind == "step":
-            self.started.setdefault(image, now)
-            self.steps[image] = f"step {data['step']} of {data['of']}: {data['text']}"
+            if kind == "step":
+                text = str(data["text"])
+                self.steps[image] = f"step {data['step']} of {data['of']}: {text}" if data["of"] else text
         elif kind == "retry":
             return [self._cut(f"{tint(CHANGING, colour=self.colour)} {image}: try {data['try']} after {data['text']}")]
+        elif kind == "failed":
+            self._failed(image, data)
         elif kind == "end" and image not in self.ended:
             return self._end(image, data)
         return []
 
     def live(self, now: float) -> list[str]:
-        """What goes on and what waits."""
-        running = [image for image in self.started if image not in self.ended]
+        """What goes on, what waits, what cannot go on, and how long it may take."""
+        open_ = [image for image in self.actions if image not in self.ended and image not in self.failed]
+        running = [image for image in open_ if image in self.started and image not in self.blocked]
         lines = []
         for image in running:
             took = duration(max(0.0, now - self.started[image]))
             text = f"{CHANGING} {image:<16} {took:>10}   {self.steps.get(image, '')}"
             lines.append(tint(text[:1], colour=self.colour) + self._cut(text)[1:])
-        waiting = [image for image in self.actions if image not in self.started and image not in self.ended]
+        waiting = [image for image in open_ if image not in self.started and image not in self.blocked]
         if waiting:
             lines.append(self._cut(f"{tint(WAITING, colour=self.colour)} {names(waiting, 12)}"))
+        for origin in sorted({*self.blocked.values()}):
+            held = [image for image in self.actions if self.blocked.get(image) == origin]
+            text = f"{tint(SKIPPED, colour=self.colour)} {names(held, 12)}: waits for {origin}, which failed"
+            lines.append(self._cut(text))
+        if lines and len(self.actions) > 1:
+            lines.append(self._cut(self._counts(running, now)))
         return lines
 
-    def _header(self, data: Mapping[str, Any]) -> str:
+    def _counts(self, running: Sequence[str], now: float) -> str:
+        parts = [f"{len(self.ended)} of {len(self.actions)} done"]
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        parts += [f"{len(self.blocked)} blocked"] if self.blocked else []
+        if self.known:
+            left = {name: parents for name, parents in self.needs.items() if name not in self.settled}
+            took = {image: now - self.started[image] for image in running if image in left}
+            rest = simulate(left, self.known, parallel=self.parallel, running=took)
+            parts += [f"about {duration(float(round(rest)))} left"] if rest >= 1 else []
+        return " · ".join(parts)
+
+    @property
+    def settled(self) -> set[str]:
+        """Images of which nothing more is heard."""
+        return self.ended | self.failed | set(self.blocked)
+
+    def _begin(self, data: Mapping[str, Any]) -> list[str]:
+        self.actions = {name: action for name, action in data["images"].items() if action != "unchanged"}
+        self.needs = {name: list(parents) for name, parents in (data.get("needs") or {}).items()}
+        self.known, self.parallel = dict(data.get("known") or {}), int(data.get("parallel") or self.parallel)
         about = f" · about {duration(float(data['seconds']))} by earlier runs" if data.get("seconds") else ""
-        return f"{count(len(self.actions), 'image')} to build, {self.parallel} at once{about}"
+        header = f"{count(len(self.actions), 'image')} to build, {self.parallel} at once{about}"
+        return [header] if self.actions else []
+
+    def _failed(self, image: str, data: Mapping[str, Any]) -> None:
+        """It is not tried again."""
+        self.failed.add(image)
+        self.ended.discard(image)
+        self.blocked |= dict.fromkeys(data["blocks"], image)
 
     def _end(self, image: str, data: Mapping[str, Any]) -> list[str]:
-        self.ended.add(image)
         took = duration(float(data.get("seconds") or 0.0))
         if data.get("result") == "failed":
             # tried again, it starts anew; the answer at the end tells the cause in full
-            self.ended.discard(image)
             self.started.pop(image, None)
             return [self._cut(f"{tint(FAILED, colour=self.colour)} {image:<16} {took:>10}   {data.get('text', '')}")]
+        self.ended.add(image)
         text = f"{image:<16} {took:>10}   {megabytes(data.get('size')):>7}"
         return [f"{tint(OK, colour=self.colour)} {text}".rstrip()]
 

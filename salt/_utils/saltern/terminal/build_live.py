@@ -20,8 +20,6 @@ class Painter:
 
     stream
         Where to: replaced in place on a terminal, one line per finished image where there is none.
-    parallel
-        Builds at once, for the first line.
     next_event
         ``next_event(seconds)`` → (kind, data) of the builder's next event, None when none came in time. Called in the
         painting thread only. None = there are no events, ``feed`` is told everything.
@@ -31,12 +29,11 @@ class Painter:
         self,
         stream: TextIO,
         *,
-        parallel: int = 2,
         next_event: Callable[[float], Event | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = Screen(stream)
-        self._progress = Progress(width=self._screen.width, colour=self._screen.terminal, parallel=parallel)
+        self._progress = Progress(width=self._screen.width, colour=self._screen.terminal)
         self._next, self._clock = next_event, clock
         self._lock, self._done = threading.Lock(), threading.Event()
         self._lines: list[str] = []
@@ -74,7 +71,7 @@ class Painter:
 
     def _missing(self) -> bool:
         with self._lock:
-            return bool(set(self._progress.actions) - self._progress.ended)
+            return bool(set(self._progress.actions) - self._progress.settled)
 
     def _draw(self, *, final: bool) -> None:
         with self._lock:

@@ -77,6 +77,16 @@ def test_events_come_with_or_without_a_minions_envelope() -> None:
     assert take(0.1) is None
 
 
+def test_all_with_the_role_build_unless_one_is_named() -> None:
+    hosts = {"c1": ["control"], "b1": ["builder"], "b2": ["builder", "compute"]}
+    assert front.builders_of(hosts, Options(), list) == ["b1", "b2"]
+    assert front.builders_of(hosts, Options(builder="b2"), list) == ["b2"]
+    assert front.builders_of({"c1": ["control"], "c2": []}, Options(), list) == ["c1"]
+    assert front.builders_of({}, Options(), lambda: ["m"]) == ["m"]
+    with pytest.raises(SalternError, match="no minion is known"):
+        front.builders_of({}, Options(), lambda: ["m", "n"])
+
+
 def test_options_of_the_pillar() -> None:
     tree = {"release": "2026.1", "images": {"registry": None, "tag": None, "namespace": "mine", "prefix": "p-"}}
     assert options_from(tree).reference("glance-api") == "mine/p-glance-api:2026.1"

@@ -71,14 +71,15 @@ def test_progress_from_begin_to_end() -> None:
     assert progress.feed("begin", begin, 0.0) == ["2 images to build, 2 at once · about 1 m 30 s by earlier runs"]
     progress.feed("start", {"image": "keystone"}, 1.0)
     progress.feed("step", {"image": "keystone", "step": 3, "of": 5, "text": "install keystone packages"}, 2.0)
-    running, waiting = progress.live(11.0)
+    running, waiting, total = progress.live(11.0)
+    assert total == "0 of 2 done"
     assert running.startswith("◐ keystone")
     assert "10.0 s" in running
     assert "step 3 of 5: install keystone packages" in running
     assert waiting == "○ haproxy"
     (done,) = progress.feed("end", {"image": "keystone", "result": "built", "seconds": 12.0, "size": 257_000_000}, 13.0)
     assert done.split() == ["●", "keystone", "12.0", "s", "257", "MB"]
-    assert progress.live(14.0) == ["○ haproxy"]
+    assert progress.live(14.0) == ["○ haproxy", "1 of 2 done"]
 
 
 def test_another_builds_events_are_not_ours() -> None:
@@ -133,3 +134,49 @@ def test_dependencies_are_a_tree() -> None:
     text = terminal.render({"kind": "dependencies", "images": images})
     assert text.splitlines()[:4] == ["distro *", "└ base", "  ├ builder *", "  └ keystone  + builder"]
     assert "4 images, 1 asked for. Nothing was built." in text
+
+
+def test_live_lines_stand_in_the_graphs_order_and_tell_what_is_blocked_and_what_is_left() -> None:
+    progress = Progress()
+    needs = {"base": [], "tool": ["base"], "app": ["tool"], "other": ["base"]}
+    known = {"base": 10.0, "tool": 20.0, "app": 30.0, "other": 5.0}
+    images = dict.fromkeys(needs, "build")
+    progress.feed("begin", {"images": images, "needs": needs, "known": known, "parallel": 2, "seconds": 60.0}, 0.0)
+    progress.feed("start", {"image": "base"}, 0.0)
+    assert progress.live(4.0)[-1] == "0 of 4 done · about 56.0 s left"
+    progress.feed("end", {"image": "base", "result": "built", "seconds": 8.0, "size": 1}, 8.0)
+    progress.feed("start", {"image": "other"}, 8.0)
+    progress.feed("start", {"image": "tool"}, 8.1)
+    lines = progress.live(10.1)
+    assert [line.split()[1] for line in lines[:2]] == ["tool", "other"]
+    assert lines[-1] == "1 of 4 done · about 48.0 s left"
+    progress.feed("end", {"image": "tool", "result": "failed", "seconds": 3.0, "text": "no rule"}, 11.0)
+    progress.feed("failed", {"image": "tool", "blocks": ["app"]}, 11.0)
+    assert progress.live(11.0)[1:] == [
+        "– app: waits for tool, which failed",
+        "1 of 4 done · 1 failed · 1 blocked · about 2.0 s left",
+    ]
+    progress.feed("end", {"image": "other", "result": "built", "seconds": 5.0, "size": 1}, 13.0)
+    assert progress.settled == set(needs)
+
+
+def test_pushes_are_told_and_a_refusal_once_for_all() -> None:
+    progress = Progress()
+    assert progress.feed("push", {"images": ["base", "app"]}, 0.0) == ["2 images to push"]
+    (line,) = progress.feed("pushed", {"image": "app", "digest": "sha256:0", "layers_pushed": 1}, 0.0)
+    assert line.split() == ["●", "app", "pushed", "1", "new", "layer"]
+    refused = {
+        "error": "the registry refuses the user name or password",
+        "where": "b1",
+        "hint": "Check the secret",
+        "log": [],
+    }
+    text = render(
+        {**answer(entry("base", "unchanged", push=refused), entry("app", "unchanged", push=refused)), "report": "/r"}
+    )
+    assert text.count("refuses the user name") == 1
+    assert "✗ not pushed: base, app: the registry refuses" in text
+    assert "Check the secret" in text
+    assert text.endswith("Report: /r")
+    pushed = render(answer(entry("base", "unchanged", push={"digest": "sha256:0", "layers_pushed": 0})))
+    assert "1 unchanged, 1 pushed in" in pushed

@@ -26,7 +26,10 @@ __func_alias__ = {"list_": "list"}
 CONTEXTS = "saltern_build"  # the saltenv in which the master publishes build contexts, and nothing else
 
 
-def build(image, reference, labels, context, network="host", suite="trixie", mirrors=None, distro="debian"):
+def build(
+    image, reference, labels, context, network="host", suite="trixie", mirrors=None, distro="debian",
+    smoke=(), shipped=False, root=False,
+):  # fmt: skip
     """
     Build one image with the classic builder; the former one keeps its tag until the new one is whole.
 
@@ -54,9 +57,19 @@ def build(image, reference, labels, context, network="host", suite="trixie", mir
     distro : debian
         The images' distribution: what is installed with dnf gets none of this host's apt sources.
 
+    smoke : none
+        Commands that must succeed in the image before it is tagged.
+
+    shipped : False
+        Whether hosts get it: then it must hold nothing of how it was built, and the start contract is tried in it.
+
+    root : False
+        Whether its user may be root.
+
     Fires ``openstack/build/<image>/start``, ``step`` and ``end``. Returns ``{"result": "built", "id", "seconds",
-    "size"}``, or ``{"result": "failed", "error", "where", "step", "log"}`` with the failing step's last lines. Raises
-    CommandExecutionError when no engine answers or the context cannot be fetched.
+    "size", "layers"}``, for shipped images with ``packages``; or ``{"result": "failed", "error", "where", "step",
+    "log"}`` with the failing step's last lines. Raises CommandExecutionError when no engine answers or the context
+    cannot be fetched.
 
     CLI Example:
 
@@ -64,7 +77,9 @@ def build(image, reference, labels, context, network="host", suite="trixie", mir
 
         salt builder openstack_image.build tiny example/tiny:1 '{}' /root/tiny.tar
     """
-    request = building.BuildRequest(image, reference, dict(labels), _context(context), network)
+    request = building.BuildRequest(
+        image, reference, dict(labels), _context(context), network, tuple(smoke), shipped, root
+    )
     return _build(building.build, request, suite, mirrors, distro)
 
 

@@ -4,6 +4,9 @@ The tree, its digests and what is to be built are the master's (`saltern.images`
 docker-py, a lock per image (two identical builds would end in two ids), the former image kept until the new one is
 whole, and stage images gone afterwards. They are found by a label that names the image, under its lock: removing
 dangling images of other builds would kill those.
+
+An image gets its name last: what is to be shipped must hold nothing of how it was built (`saltern.host.faults`) and
+pass its smoke test (`saltern.host.smoke`) before, so that whatever has a name may be pushed and deployed.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,12 +30,17 @@ import urllib3.exceptions
 from saltern.contract.errors import BuildFailed, EngineRefused, SalternError
 from saltern.contract.masking import mask
 from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS, LABEL_RELEASE
+from saltern.host import inside, smoke
 from saltern.host.build_settings import Settings
 from saltern.host.build_stream import BuildStream
 from saltern.host.engine import Engine
+from saltern.host.faults import faults, sentence
 from saltern.host.imagelock import making
 
 LABEL_STAGE = "saltern.stage"
+SMOKE, INSIDE = "smoke test", "content"  # what a built image can fail: nothing that another try would mend
+OCI = "org.opencontainers.image"
+START = "/usr/local/bin/kolla_start"
 Report = Callable[[str, dict[str, Any]], None]
 
 
@@ -50,6 +58,12 @@ class BuildRequest:
         Tar file with ``Dockerfile`` and all it copies, without ``settings/``.
     network
         Network of the build's RUN steps (``host``, ``default``, ``none``).
+    smoke
+        Commands that must succeed in the image before it is tagged.
+    shipped
+        Whether hosts get it: then its content is looked at, and the start contract is tried in it.
+    root
+        Whether its user may be root.
     """
 
     image: str
@@ -57,28 +71,34 @@ class BuildRequest:
     labels: dict[str, str]
     context: Path
     network: str = "host"
+    smoke: tuple[str, ...] = ()
+    shipped: bool = False
+    root: bool = False
 
 
 @dataclass(frozen=True)
 class Built:
-    """What came of it; ``seconds`` is the build's own time."""
+    """What came of it; ``seconds`` is the build's own time, ``packages`` what a shipped image holds."""
 
     image: str
     reference: str
     id: str
     seconds: float
     size: int
-    log: list[str] = field(default_factory=list)
+    layers: int = 0
+    packages: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return {
+        data = {
             "image": self.image,
             "reference": self.reference,
             "id": self.id,
             "seconds": round(self.seconds, 1),
             "size": self.size,
+            "layers": self.layers,
         }
+        return data if self.packages is None else data | {"packages": self.packages}
 
 
 def silent(kind: str, data: dict[str, Any]) -> None:
@@ -110,7 +130,7 @@ def build(
     report: Report = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> Built:
-    """Build one image and tag it; the former one keeps the tag until then.
+    """Build one image, look into it, try it, and tag it; the former one keeps the tag until then.
 
     engine
         The Docker Engine that builds.
@@ -129,12 +149,16 @@ def build(
     report("start", {"image": request.image})
     try:
         with lock(locks, request.reference):
-            image_id, size = _run(engine, request, settings, report)
+            image_id = _run(engine, request, settings, report)
+            inspected = engine.inspect_image(image_id) or {}
+            packages = _examined(engine, request, inspected, settings, report)
+            tag(engine, image_id, request.reference)
             sweep(engine, request.reference)
     except BuildFailed as failure:
         report("end", {"image": request.image, "result": "failed", "seconds": clock() - began, "text": failure.message})
         raise
-    built = Built(request.image, request.reference, image_id, clock() - began, size)
+    size, layers = int(inspected.get("Size", 0)), len((inspected.get("RootFS") or {}).get("Layers") or ())
+    built = Built(request.image, request.reference, image_id, clock() - began, size, layers, packages)
     report("end", {"image": request.image, "result": "built", "seconds": built.seconds, "size": size})
     return built
 
@@ -142,12 +166,12 @@ def build(
 class StepFailed(BuildFailed):
     """A build ended with an error; ``log`` has the failing step's last lines, ``step`` its text."""
 
-    def __init__(self, message: str, *, where: str, step: str, log: list[str]) -> None:
+    def __init__(self, message: str, *, where: str, step: str, log: list[str], hint: str = "") -> None:
         self.step, self.log = step, log
-        super().__init__(message, where=where)
+        super().__init__(message, where=where, hint=hint)
 
 
-def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Report) -> tuple[str, int]:
+def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Report) -> str:
     stream = BuildStream(
         lambda number, of, text: report("step", {"image": request.image, "step": number, "of": of, "text": text})
     )
@@ -158,7 +182,6 @@ def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Repo
             messages = engine.api.build(
                 fileobj=context,
                 custom_context=True,
-                tag=request.reference,
                 labels=request.labels,
                 rm=True,
                 forcerm=True,
@@ -180,8 +203,84 @@ def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Repo
             step=mask(stream.step, hide),
             log=[mask(line, hide) for line in stream.tail],
         )
-    inspected = engine.inspect_image(request.reference) or {}
-    return str(inspected.get("Id", stream.image_id)), int(inspected.get("Size", 0))
+    return stream.image_id
+
+
+def _examined(
+    engine: Engine, request: BuildRequest, inspected: dict[str, Any], settings: Settings, report: Report
+) -> dict[str, Any] | None:
+    """Packages of a shipped image that is as it should be; one that is not is removed, and StepFailed raised."""
+    image_id = str(inspected.get("Id", ""))
+    try:
+        found = None
+        if request.shipped:
+            report("step", {"image": request.image, "step": 1, "of": 2, "text": "look at what is inside"})
+            found = inside.read(engine, image_id, hashes=False)
+            _clean(engine, request, inspected, settings, found)
+        if commands := _commands(request, inspected, found):
+            report("step", {"image": request.image, "step": 2, "of": 2, "text": "smoke test"})
+            if failure := smoke.run(engine, image_id, commands):
+                raise StepFailed(
+                    failure.cause,
+                    where=f"{request.image}, {SMOKE}: {failure.command}",
+                    step=SMOKE,
+                    log=failure.log,
+                    hint="The image was built and got no name: what it lacks shows when its programs run",
+                )
+    except BuildFailed:
+        _discard(engine, image_id)
+        raise
+    except SalternError as error:
+        _discard(engine, image_id)
+        raise BuildFailed(error.message, where=error.where or request.image, hint=error.hint) from error
+    return None if found is None else inside.packages(found)
+
+
+def _clean(
+    engine: Engine, request: BuildRequest, inspected: dict[str, Any], settings: Settings, found: inside.Found
+) -> None:
+    image_id = inspected["Id"]
+    made_by = engine.call(
+        f"history of {request.image}", lambda api: [str(e["CreatedBy"]) for e in api.history(image_id)]
+    )
+    wrong = faults(found, settings, env=(inspected.get("Config") or {}).get("Env") or (), history=made_by)
+    if wrong:
+        raise StepFailed(
+            sentence(wrong),
+            where=f"{request.image}, {INSIDE}",
+            step=INSIDE,
+            log=wrong[:50],
+            hint="Remove it in the step that makes it, or take less into the last stage",
+        )
+
+
+def _commands(request: BuildRequest, inspected: dict[str, Any], found: inside.Found | None) -> tuple[str, ...]:
+    """The image's own smoke test, after that of the start contract where it has one."""
+    if found is None or START not in found.files:
+        return request.smoke
+    user = str((inspected.get("Config") or {}).get("User") or "").partition(":")[0]
+    if user not in ("", "0", "root"):
+        return (*smoke.CONTRACT, *request.smoke)
+    if not request.root:
+        raise StepFailed(
+            "its user is root",
+            where=f"{request.image}, {SMOKE}",
+            step=SMOKE,
+            log=[],
+            hint="End its Dockerfile with USER, or say why: {{ root('…') }}",
+        )
+    # what others continue may have no Python yet, which the start scripts need
+    return (*(smoke.CONTRACT[1:] if "/usr/bin/python3" in found.files else ()), *request.smoke)
+
+
+def _discard(engine: Engine, image_id: str) -> None:
+    """Remove an image that failed, unless an earlier build of the same content has a name."""
+    try:
+        found = engine.inspect_image(image_id)
+        if found and not found.get("RepoTags"):
+            remove(engine, image_id)
+    except SalternError:
+        return  # the engine is gone, or something uses it
 
 
 def _forget(engine: Engine, last: str) -> None:
@@ -251,8 +350,18 @@ def remove(engine: Engine, image: str, *, force: bool = False) -> None:
 
 
 def labels(image: str, inputs: str, release: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Labels of a final image: a release only on images that depend on one, so that others are shared by all."""
-    base = {LABEL_IMAGE: image, LABEL_INPUTS: inputs, "org.opencontainers.image.title": image}
+    """Labels of a final image, ours and those of the OCI standard: a function of its inputs alone.
+
+    They decide the image's id, so there is no time, no name and no mirror in them; a release only on images that depend
+    on one, so that others are shared by all.
+    """
+    base = {
+        LABEL_IMAGE: image,
+        LABEL_INPUTS: inputs,
+        f"{OCI}.title": image,
+        f"{OCI}.vendor": "Saltern",
+        f"{OCI}.revision": inputs,
+    }
     if release:
-        base |= {LABEL_RELEASE: release, "org.opencontainers.image.version": release}
+        base |= {LABEL_RELEASE: release, f"{OCI}.version": release}
     return base | dict(extra or {})

@@ -91,8 +91,8 @@ def compared(engine: Engine, a: str, b: str) -> dict[str, Any]:
 
 
 def files_between(a: Mapping[str, File], b: Mapping[str, File]) -> dict[str, Any]:
-    """What differs between two listings; ``bytes`` is what the differing files weigh, of changed ones the difference."""
-    differing = {
+    """What differs between two listings; ``bytes`` is what differing files weigh, for changed ones the difference."""
+    differing: dict[str, list[tuple[str, File | None, File | None]]] = {
         "added": [(path, None, b[path]) for path in b if path not in a],
         "removed": [(path, a[path], None) for path in a if path not in b],
         "changed": [(path, a[path], b[path]) for path in a if path in b and list(a[path]) != list(b[path])],
@@ -160,7 +160,7 @@ def walk(chunks: Iterable[bytes], *, hashes: bool) -> Found:
     stream: Any = _Pieces(chunks)
     with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, errors="surrogateescape") as tar:
         for member in tar:
-            tar.members = []  # type: ignore[misc]  # it would keep them all
+            setattr(tar, "members", [])  # noqa: B010  # it would keep them all, and its type does not name them
             path = "/" + member.name.strip("/").removeprefix("./")
             if not ENGINES.match(path) and path not in ("/", "/."):
                 found.files[path] = _entry(tar, member, path, found, hashes)

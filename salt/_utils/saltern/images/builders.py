@@ -96,7 +96,14 @@ class LocalBuilder:
 
     def build(self, request: dict[str, Any]) -> dict[str, Any]:
         wanted = BuildRequest(
-            request["image"], request["reference"], request["labels"], Path(request["context"]), request["network"]
+            request["image"],
+            request["reference"],
+            request["labels"],
+            Path(request["context"]),
+            request["network"],
+            tuple(request.get("smoke", ())),
+            bool(request.get("shipped", False)),
+            bool(request.get("root", False)),
         )
         # a client of its own: each build reads a connection of its own to the end
         with Engine(self.engine.url) as engine:

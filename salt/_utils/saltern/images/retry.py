@@ -9,6 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from saltern.contract.errors import BuildFailed
+from saltern.host.build import INSIDE, SMOKE
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ _LASTING = re.compile(
 
 def transient(error: BaseException) -> bool:
     """Whether a failed build is worth another try: the network or a mirror, and nothing that will stay so."""
-    if not isinstance(error, BuildFailed):
-        return False
+    if not isinstance(error, BuildFailed) or getattr(error, "step", "") in (SMOKE, INSIDE):
+        return False  # an image that was built and is not good has no network to blame
     text = "\n".join([error.message, *getattr(error, "log", [])])
     return bool(_TRANSIENT.search(text)) and not _LASTING.search(text)
 

@@ -235,6 +235,7 @@ def _build(run: Build, builder: Builder, image: Image) -> dict[str, Any]:
         context = write_context(image, run.state / CONTEXTS)
     except OSError as error:
         raise BuildFailed(error.strerror or str(error), where=str(error.filename or run.state / CONTEXTS)) from error
+    request |= {"smoke": list(image.smoke), "shipped": not image.build_only, "root": bool(image.root)}
     return builder.build(request | {"context": str(context), "network": options.network})
 
 

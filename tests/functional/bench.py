@@ -63,9 +63,9 @@ def cannot(reason: str) -> None:
 
 
 @contextlib.contextmanager
-def running(root: Path, address: str, *names: str) -> Iterator["Bench"]:
+def running(root: Path, address: str, *names: str, **options: Any) -> Iterator["Bench"]:
     """A cloud with these containers' images here (else the test is skipped); what a killed run left is removed."""
-    made = Bench(root, address)
+    made = Bench(root, address, **options)
     if lacking := made.lacking(*names):
         made.engine.close()
         cannot(f"build these first: {', '.join(lacking)}")
@@ -97,10 +97,12 @@ def admin(bench: "Bench") -> str:
 class Bench:
     """One host's slice of a compiled cloud, and the containers made from it."""
 
-    def __init__(self, root: Path, address: str, namespace: str = "saltern", **openstack: Any) -> None:
+    def __init__(
+        self, root: Path, address: str, namespace: str = "saltern", type: str = "source", **openstack: Any
+    ) -> None:
         self.address = address
         hosts = {"bench": {"address": address, "roles": cloud.ALL}}
-        made = cloud.compiled(hosts, cloud="bench", images={"namespace": namespace}, **openstack)
+        made = cloud.compiled(hosts, cloud="bench", images={"namespace": namespace, "type": type}, **openstack)
         self.part = made.slices["bench"]
         self.engine = Prefixed()
         self.images = image_ids(self.engine.images())

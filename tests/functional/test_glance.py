@@ -34,10 +34,10 @@ class Glance:
     """The image API as a client sees it."""
 
     def __init__(self, bench: Bench) -> None:
-        self.token = admin(bench)
+        self.token, self.address = admin(bench), bench.address
 
     def call(self, verb: str, path: str, body: Any = None, kind: str = "application/json") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(ADDRESS, 9292, timeout=120)
+        connection = http.client.HTTPConnection(self.address, 9292, timeout=120)
         headers = {"X-Auth-Token": self.token, "Content-Type": kind}
         connection.request(verb, path, body, headers)
         answer = connection.getresponse()

@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with Engine() as engine:
 
         def start(image: str, config: Mapping[str, Any], files: Mapping[str, str], **host: Any) -> Started:
-            reference = bench.IMAGES.reference(image)
+            reference = host.pop("images", bench.IMAGES).reference(image)
             found = engine.inspect_image(reference) or {}
             if not found:
                 bench.cannot(f"{reference} is not built here")
@@ -101,6 +101,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def test_placement_serves_its_api_from_a_database_of_its_own(start: Start) -> None:
+    placement_serves(start)
+
+
+def placement_serves(start: Start, **host: Any) -> None:
     conf = "[placement_database]\nconnection = sqlite:////tmp/placement.db\n[api]\nauth_strategy = noauth2\n"
     uwsgi = "uwsgi --http-socket 127.0.0.1:8778 --module placement.wsgi.api:application --need-app --die-on-term"
     config = {
@@ -114,7 +118,7 @@ def test_placement_serves_its_api_from_a_database_of_its_own(start: Start) -> No
             }
         ],
     }
-    placement = start("placement-api", config, {"placement.conf": conf}, writable=["/etc/placement"])
+    placement = start("placement-api", config, {"placement.conf": conf}, writable=["/etc/placement"], **host)
     ask = (
         "from urllib.request import Request, urlopen as ask\n"
         "headers = {'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.2'}\n"

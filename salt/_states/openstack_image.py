@@ -2,6 +2,8 @@
 
 from salt.exceptions import CommandExecutionError
 
+from saltern.contract.names import missing_hint
+
 
 def present(name, images=None):
     """
@@ -26,9 +28,7 @@ def present(name, images=None):
         return ret | {"result": False, "comment": str(exc)}
     missing = [reference for reference in wanted if not found[reference]]
     if missing:
-        names = " ".join(reference.rpartition("/")[2].partition(":")[0] for reference in missing)
-        hint = f"Build and distribute them: salt-run openstack.build names='{names}'"
-        return ret | {"result": False, "comment": f"Not on this host: {', '.join(missing)}. {hint}"}
+        return ret | {"result": False, "comment": f"Not on this host: {', '.join(missing)}. {missing_hint(missing)}"}
     return ret | {"comment": f"{len(wanted)} image{'s are' if len(wanted) != 1 else ' is'} here"}
 
 

@@ -40,7 +40,11 @@ def master(root: Path, checkout: Path, address: str) -> dict[str, Any]:
         "gather_job_timeout": 60,
         "fileserver_list_cache_time": 0,
         "state_max_parallel": 8,
-        "file_roots": {"base": [str(checkout / "states"), str(checkout / "salt")]},
+        "file_roots": {
+            "base": [str(checkout / "states"), str(checkout / "salt")],
+            "saltern_build": [str(root / "saltern/build-contexts")],
+            "saltern_bundle": [str(root / "saltern/bundles-served")],
+        },
         "pillar_roots": {"base": [str(root / "pillar")]},
         "module_dirs": [str(checkout / "salt")],
         "ext_pillar": [{"openstack": {}}],

@@ -29,7 +29,7 @@ def test_present(test: bool) -> None:
     ret = module.present("All", images=list(HERE))
     assert ret["result"] is False
     assert "saltern/glance-api:1" in ret["comment"]
-    assert "salt-run openstack.build names='glance-api'" in ret["comment"]
+    assert "salt-run openstack.build names=glance-api;" in ret["comment"]
 
 
 @pytest.mark.parametrize("test", [True, False])

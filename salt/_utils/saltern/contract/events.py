@@ -9,6 +9,7 @@ HEALTH = "openstack/health"
 HEAL = "openstack/heal"
 RUN = "openstack/run"
 BUILD = "openstack/build"
+PULL = "openstack/pull"
 
 HEALTH_KINDS = ("failed", "mended", "healed", "healthy", "crashloop", "held", "planned")
 
@@ -52,6 +53,11 @@ def run_tag(run: str, what: str) -> str:
 def build_tag(image: str, what: str) -> str:
     """``what`` is start, step or end."""
     return f"{BUILD}/{image}/{what}"
+
+
+def pull_tag(host: str) -> str:
+    """How far the images are that a host gets."""
+    return f"{PULL}/{host}"
 
 
 def parse_health(tag: str) -> HealthTag | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 LABEL_CLOUD = "saltern.cloud"
@@ -56,6 +57,32 @@ def image_tag(release: str, distro: str = "debian", type: str = "source") -> str
     """
     unusual = [value for value, usual in ((distro, "debian"), (type, "source")) if value != usual]
     return "-".join([release, *unusual])
+
+
+def registry_of(reference: str) -> str:
+    """The registry that a reference names, empty when it names none.
+
+    >>> registry_of("registry.local:5000/saltern/keystone:2025.2"), registry_of("saltern/keystone:2025.2")
+    ('registry.local:5000', '')
+    """
+    first, slash, _ = reference.partition("/")
+    return first if slash and (first == "localhost" or "." in first or ":" in first) else ""
+
+
+def missing_hint(references: Iterable[str]) -> str:
+    """What brings images to a host that lacks them.
+
+    >>> missing_hint(["registry.local:5000/saltern/keystone:2025.2"])
+    'Fetch what is missing: salt-run openstack.pull'
+    >>> missing_hint(["saltern/keystone:2025.2"])
+    'Build it: salt-run openstack.build names=keystone; beside the builder: openstack.images_export, images_import'
+    """
+    wanted = list(references)
+    if any(registry_of(reference) for reference in wanted):
+        return "Fetch what is missing: salt-run openstack.pull"
+    names = ",".join(reference.rpartition("/")[2].partition("@")[0].partition(":")[0] for reference in wanted)
+    beside = "beside the builder: openstack.images_export, images_import"
+    return f"Build it: salt-run openstack.build names={names}; {beside}"
 
 
 def instance(container: str, key: str | None = None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saltern.contract.errors import ImageMissing, SalternError
-from saltern.contract.names import FORMER, LABEL_SPEC, NEXT
+from saltern.contract.names import FORMER, LABEL_SPEC, NEXT, missing_hint
 from saltern.host import committed, decide, diff, filediff, files, journal, reload
 from saltern.host import spec as specs
 from saltern.host.context import Host
@@ -123,11 +123,10 @@ def base(name: str) -> str:
 def _require_images(host: Host, wanted: Iterable[Spec], images: dict[str, str]) -> None:
     missing = sorted({spec["image"] for spec in wanted if spec["image"] not in images})
     if missing:
-        short = ",".join(image.rpartition("/")[2].partition("@")[0].partition(":")[0] for image in missing)
         raise ImageMissing(
             f"not on this host: {', '.join(missing)}",
             where=host.name,
-            hint=f"Build what is missing: salt-run openstack.build names={short}",
+            hint=missing_hint(missing),
         )
 
 

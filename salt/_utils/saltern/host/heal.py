@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltern.contract.errors import LockHeld, SalternError
-from saltern.contract.names import LABEL_SPEC
+from saltern.contract.names import LABEL_SPEC, missing_hint
 from saltern.host import committed, health, journal, swap
 from saltern.host import spec as specs
 from saltern.host.committed import Document
@@ -168,10 +168,8 @@ def _created(host: Host, name: str, document: Document, dry_run: bool) -> Outcom
     if target is not None and not target.is_dir():
         return Outcome(REFUSED, f"its configuration {target} is gone; salt-run openstack.deploy writes it again")
     if host.engine.inspect_image(image) is None:
-        short = spec["image"].rpartition("/")[2].partition(":")[0]
-        return Outcome(
-            REFUSED, f"its image {spec['image']} is gone; salt-run openstack.build names={short}, then deploy"
-        )
+        hint = missing_hint([spec["image"]])
+        return Outcome(REFUSED, f"its image {spec['image']} is gone. {hint}. Then salt-run openstack.deploy")
     if dry_run:
         return Outcome(HEALED, "would be made again from its committed spec")
     made = specs.body(spec, image, target)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saltern.contract.errors import ImageMissing, JobFailed
-from saltern.contract.names import LABEL_JOB, LABEL_SPEC
+from saltern.contract.names import LABEL_JOB, LABEL_SPEC, missing_hint
 from saltern.host import files, spec, toolbox
 from saltern.host.context import Host
 from saltern.host.lock import ContainerLock
@@ -83,11 +83,10 @@ def run(host: Host, batch: dict[str, Any], order: Order) -> dict[str, Any]:
 def _image(order: Order) -> str:
     if order.image_id is None:
         reference = order.job["spec"]["image"]
-        name = reference.rpartition("/")[2].partition(":")[0]
         raise ImageMissing(
             f"image {reference} is not on this host",
             where=f"job {order.name}",
-            hint=f"Build it: salt-run openstack.build names={name}",
+            hint=missing_hint([reference]),
         )
     return order.image_id
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from saltern.contract.errors import SalternError
-from saltern.contract.names import HOST_ROOT
+from saltern.contract.names import HOST_ROOT, missing_hint
 from saltern.host import sockets
 
 LEAST_ENGINE = (20, 10)
@@ -246,9 +246,8 @@ def images(wanted: Iterable[str], present: Iterable[str]) -> list[Check]:
     have = set(present)
     checks = []
     for reference in sorted(set(wanted)):
-        name = reference.rsplit("/", 1)[-1].rsplit(":", 1)[0]
         good = reference in have
-        hint = "" if good else f"Build it: salt-run openstack.build names={name}"
+        hint = "" if good else missing_hint([reference])
         checks.append(Check(f"image {reference}", good, "there" if good else "not on this host", "there", hint))
     return checks
 

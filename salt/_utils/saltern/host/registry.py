@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saltern.contract.errors import EngineRefused, ImageMissing, SalternError
+from saltern.contract.names import registry_of
 from saltern.host.engine import Engine
 from saltern.host.imagelock import making
 from saltern.host.store import write_bytes
@@ -68,16 +69,6 @@ def access_from(slice_: Mapping[str, Any]) -> Access:
     """Out of a host's slice (docs/interfaces.md, section 3); an empty slice gives an empty access."""
     given = slice_.get("registry") or {}
     return Access(**{key: given[key] for key in ("address", "username", "password", "ca") if given.get(key)})
-
-
-def registry_of(reference: str) -> str:
-    """The registry that a reference names, empty when it names none.
-
-    >>> registry_of("registry.local:5000/saltern/keystone:2025.2"), registry_of("saltern/keystone:2025.2")
-    ('registry.local:5000', '')
-    """
-    first, slash, _ = reference.partition("/")
-    return first if slash and (first == "localhost" or "." in first or ":" in first) else ""
 
 
 def split(reference: str) -> tuple[str, str]:

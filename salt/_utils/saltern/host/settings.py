@@ -21,6 +21,7 @@ Settings = dict[str, Any]
 FILE = "openstack.conf"
 DIGEST = "saltern_setup"
 BUILD_ENV = "saltern_build"
+BUNDLE_ENV = "saltern_bundle"  # archives of images, while hosts fetch them
 
 # A connection that was cut without a word is noticed within seconds; by Salt's defaults it takes minutes.
 KEEPALIVE: Settings = {
@@ -60,6 +61,7 @@ def master(checkout: str, state_root: str, main: Mapping[str, Any], others: Mapp
     roots = {env: list(paths or []) for env, paths in (theirs.get("file_roots") or {}).items()}
     roots["base"] = _joined(roots.get("base"), [f"{checkout}/states", f"{checkout}/salt"])
     roots[BUILD_ENV] = [f"{state_root}/build-contexts"]
+    roots[BUNDLE_ENV] = [f"{state_root}/bundles-served"]
     wanted: Settings = {
         "saltern_checkout": checkout,
         "saltern_state_dir": state_root,

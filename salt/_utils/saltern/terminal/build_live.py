@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from saltern.terminal.build import Progress
 from saltern.terminal.live import Screen
@@ -13,6 +13,24 @@ from saltern.terminal.live import Screen
 Event = tuple[str, Mapping[str, Any]]
 TICK = 0.3
 LAST = 2.0  # seconds given to events that are still on their way when the build has returned
+
+
+class Shown(Protocol):
+    """What makes lines of reports (`saltern.terminal.build.Progress` is one)."""
+
+    width: int
+    colour: bool
+    actions: dict[str, str]
+
+    @property
+    def settled(self) -> set[str]:
+        """Those of ``actions`` of which nothing more is heard."""
+
+    def feed(self, kind: str, data: Mapping[str, Any], now: float) -> list[str]:
+        """Take a report; lines that are final."""
+
+    def live(self, now: float) -> list[str]:
+        """Lines that hold for now."""
 
 
 class Painter:
@@ -23,6 +41,8 @@ class Painter:
     next_event
         ``next_event(seconds)`` → (kind, data) of the builder's next event, None when none came in time. Called in the
         painting thread only. None = there are no events, ``feed`` is told everything.
+    progress
+        What makes lines of reports; None = a build's.
     """
 
     def __init__(
@@ -30,10 +50,12 @@ class Painter:
         stream: TextIO,
         *,
         next_event: Callable[[float], Event | None] | None = None,
+        progress: Shown | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = Screen(stream)
-        self._progress = Progress(width=self._screen.width, colour=self._screen.terminal)
+        self._progress: Shown = progress or Progress()
+        self._progress.width, self._progress.colour = self._screen.width, self._screen.terminal
         self._next, self._clock = next_event, clock
         self._lock, self._done = threading.Lock(), threading.Event()
         self._lines: list[str] = []

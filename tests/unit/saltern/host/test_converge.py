@@ -48,7 +48,7 @@ def test_probes_and_time_outs_are_recorded_without_a_restart(host: Any, engine: 
 def test_a_wrong_mode_and_a_missing_image_change_nothing(host: Any, engine: FakeEngine) -> None:
     with pytest.raises(SalternError, match="no such mode: deplyo"):
         converge(host, [web()], mode="deplyo")
-    with pytest.raises(ImageMissing, match=r"names=web$"):
+    with pytest.raises(ImageMissing, match=r"names=web;"):
         converge(host, [web(image="saltern/web:3"), web(name="other")])
     assert engine.names() == {}
 

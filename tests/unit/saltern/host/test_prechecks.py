@@ -62,7 +62,9 @@ def test_engine_version(version: str, good: bool) -> None:
 
 def test_images_name_the_command_that_builds_them() -> None:
     good, bad = prechecks.images(["registry:5000/saltern/glance-api:2025.2", "saltern/base:1"], ["saltern/base:1"])
-    assert not good.ok and good.hint.endswith("names=glance-api") and bad.ok
+    assert not good.ok and good.hint == "Fetch what is missing: salt-run openstack.pull" and bad.ok
+    (without_registry,) = prechecks.images(["saltern/glance-api:1"], [])
+    assert without_registry.hint.startswith("Build it: salt-run openstack.build names=glance-api; ")
 
 
 def test_one_file_system_is_one_check(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_a_bare_master_gets_all_it_needs() -> None:
     assert made["file_roots"] == {
         "base": ["/srv/saltern/states", "/srv/saltern/salt"],
         "saltern_build": ["/var/lib/saltern/master/build-contexts"],
+        "saltern_bundle": ["/var/lib/saltern/master/bundles-served"],
     }
     assert made["module_dirs"] == ["/srv/saltern/salt"]
     assert made["ext_pillar"] == [{"openstack": {}}]

@@ -241,6 +241,7 @@ CHECKS = {
     "mariadb": ("mysql", ["mariadbd", "--version"]),
     "keystone": ("keystone", ["python3", "-c", "import keystone.server.wsgi, ldap, pymysql, memcache"]),
     "placement-api": ("placement", ["placement-manage", "--version"]),
+    "rabbitmq": ("rabbitmq", ["rabbitmqctl", "version"]),
     "kolla-toolbox": ("kolla", ["python3", "-c", "import openstack, pymysql, openstackclient.shell"]),
 }
 

@@ -50,6 +50,11 @@ class Started:
 Start = Callable[..., Started]
 
 
+def entry(source: str, dest: str, perm: str, owner: str) -> dict[str, str]:
+    """An entry of config_files."""
+    return {"source": f"{CONFIG_TARGET}/{source}", "dest": dest, "owner": owner, "perm": perm}
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts containers; they and their volumes are gone at the end."""
@@ -109,14 +114,7 @@ def placement_serves(start: Start, **host: Any) -> None:
     uwsgi = "uwsgi --http-socket 127.0.0.1:8778 --module placement.wsgi.api:application --need-app --die-on-term"
     config = {
         "command": f"sh -c 'placement-manage db sync && exec {uwsgi}'",
-        "config_files": [
-            {
-                "source": f"{CONFIG_TARGET}/placement.conf",
-                "dest": "/etc/placement/placement.conf",
-                "owner": "placement",
-                "perm": "0600",
-            }
-        ],
+        "config_files": [entry("placement.conf", "/etc/placement/placement.conf", "0600", "placement")],
     }
     placement = start("placement-api", config, {"placement.conf": conf}, writable=["/etc/placement"], **host)
     ask = (
@@ -127,3 +125,46 @@ def placement_serves(start: Start, **host: Any) -> None:
     placement.until(lambda: placement.run("python3", "-c", ask)[0] == 0)
     assert "VCPU" in placement.run("python3", "-c", ask)[1]
     assert placement.run("id", "-un") == (0, "placement\n")
+
+
+def test_rabbitmq_answers_and_comes_back_on_its_data_after_a_kill(start: Start) -> None:
+    conf = "listeners.tcp.1 = 127.0.0.1:5672\nmanagement.tcp.ip = 127.0.0.1\nlog.console = true\nlog.file = false\n"
+    files = {
+        "rabbitmq.conf": conf,
+        "enabled_plugins": "[rabbitmq_management,rabbitmq_prometheus].\n",
+        "erlang.cookie": "a-cookie-of-this-test",
+    }
+    places = {"erlang.cookie": ("/var/lib/rabbitmq/.erlang.cookie", "0400")}
+    config = {
+        "command": "rabbitmq-server",
+        "config_files": [
+            entry(file, *places.get(file, (f"/etc/rabbitmq/{file}", "0600")), "rabbitmq") for file in files
+        ],
+    }
+    rabbitmq = start(
+        "rabbitmq",
+        config,
+        files,
+        writable=["/etc/rabbitmq"],
+        volumes=["/var/lib/rabbitmq"],
+        env=["RABBITMQ_NODENAME=rabbit@localhost"],
+    )
+    healthy = (
+        "from urllib.request import Request, urlopen as ask\n"
+        "headers = {'Authorization': 'Basic Z3Vlc3Q6Z3Vlc3Q='}\n"
+        "for check in ('local-alarms', 'port-listener/5672', 'virtual-hosts', 'node-is-quorum-critical'):\n"
+        "    print(ask(Request(f'http://127.0.0.1:15672/api/health/checks/{check}', headers=headers)).read().decode())"
+    )
+    rabbitmq.until(lambda: rabbitmq.run("python3", "-c", healthy)[0] == 0)
+    assert rabbitmq.run("python3", "-c", healthy)[1].count('"status":"ok"') == 4
+    assert rabbitmq.run("rabbitmqctl", "-q", "add_vhost", "kept")[0] == 0
+    assert rabbitmq.run("stat", "-c", "%U %a", "/var/lib/rabbitmq/.erlang.cookie") == (0, "rabbitmq 400\n")
+    assert rabbitmq.run("id", "-un") == (0, "rabbitmq\n")
+    rabbitmq.engine.kill(rabbitmq.name)
+    assert rabbitmq.engine.wait(rabbitmq.name, 10) == 137
+    rabbitmq.engine.start(rabbitmq.name)
+    rabbitmq.until(lambda: rabbitmq.run("rabbitmq-diagnostics", "-q", "ping")[0] == 0)
+    rabbitmq.until(lambda: rabbitmq.run("python3", "-c", healthy)[0] == 0)
+    assert "kept" in rabbitmq.run("rabbitmqctl", "-q", "list_vhosts")[1]
+    rabbitmq.engine.stop(rabbitmq.name, 30)
+    assert rabbitmq.engine.wait(rabbitmq.name, 5) == 0, "it was told to stop, and did"

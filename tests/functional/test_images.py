@@ -241,7 +241,8 @@ CHECKS = {
     "mariadb": ("mysql", ["mariadbd", "--version"]),
     "keystone": ("keystone", ["python3", "-c", "import keystone.server.wsgi, ldap, pymysql, memcache"]),
     "placement-api": ("placement", ["placement-manage", "--version"]),
-    "rabbitmq": ("rabbitmq", ["rabbitmqctl", "version"]),
+    "rabbitmq": ("rabbitmq", ["env", "HOME=/tmp", "rabbitmqctl", "version"]),
+    "keepalived": ("root", ["keepalived", "--version"]),
     "kolla-toolbox": ("kolla", ["python3", "-c", "import openstack, pymysql, openstackclient.shell"]),
 }
 

@@ -168,3 +168,73 @@ def test_rabbitmq_answers_and_comes_back_on_its_data_after_a_kill(start: Start) 
     assert "kept" in rabbitmq.run("rabbitmqctl", "-q", "list_vhosts")[1]
     rabbitmq.engine.stop(rabbitmq.name, 30)
     assert rabbitmq.engine.wait(rabbitmq.name, 5) == 0, "it was told to stop, and did"
+
+
+KEEPALIVED = """
+global_defs {
+  router_id @name@
+  script_user haproxy
+  enable_script_security
+}
+vrrp_script check {
+  script "/bin/sh -c ': > /tmp/who'"
+  interval 1
+}
+vrrp_instance vip {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority @priority@
+  advert_int 1
+  virtual_ipaddress {
+    198.51.100.7/32 dev eth0
+  }
+  track_script {
+    check
+  }
+}
+"""
+
+
+@pytest.fixture
+def network() -> Iterator[str]:
+    """A network of its own; an internal one would drop VRRP's multicast."""
+    name = f"image_network_{uuid.uuid4().hex[:8]}"
+    with Engine() as engine:
+        engine.call("create network", lambda api: api.create_network(name))
+        yield name
+        engine.call("remove network", lambda api: api.remove_network(name))
+
+
+def test_keepalived_holds_an_address_and_takes_it_over(network: str, start: Start) -> None:
+    def member(name: str, priority: int) -> Started:
+        config = {
+            "command": "keepalived -n -l -D -f /etc/keepalived/keepalived.conf",
+            "config_files": [entry("keepalived.conf", "/etc/keepalived/keepalived.conf", "0600", "root")],
+        }
+        text = KEEPALIVED.replace("@name@", name).replace("@priority@", str(priority))
+        return start(
+            "keepalived",
+            config,
+            {"keepalived.conf": text},
+            writable=["/etc/keepalived"],
+            volumes=["/run"],  # so that the killed one's files are still there
+            NetworkMode=network,
+            CapAdd=["NET_ADMIN", "NET_RAW", "NET_BROADCAST", "SETUID", "SETGID"],
+        )
+
+    def holds(one: Started) -> bool:
+        return one.run("grep", "-q", "198.51.100.7", "/proc/net/fib_trie")[0] == 0
+
+    first = member("first", 100)
+    first.until(lambda: holds(first))
+    assert first.run("stat", "-c", "%U", "/tmp/who") == (0, "haproxy\n")
+    second = member("second", 90)
+    second.until(lambda: "Entering BACKUP STATE" in second.log())
+    assert not holds(second)
+    assert holds(first)
+    first.engine.kill(first.name)
+    second.until(lambda: holds(second))
+    first.engine.start(first.name)
+    first.until(lambda: holds(first))
+    second.until(lambda: not holds(second))

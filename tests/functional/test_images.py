@@ -243,6 +243,7 @@ CHECKS = {
     "placement-api": ("placement", ["placement-manage", "--version"]),
     "rabbitmq": ("rabbitmq", ["env", "HOME=/tmp", "rabbitmqctl", "version"]),
     "keepalived": ("root", ["keepalived", "--version"]),
+    "cron": ("root", ["logrotate", "--version"]),
     "kolla-toolbox": ("kolla", ["python3", "-c", "import openstack, pymysql, openstackclient.shell"]),
 }
 

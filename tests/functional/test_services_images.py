@@ -238,3 +238,36 @@ def test_keepalived_holds_an_address_and_takes_it_over(network: str, start: Star
     first.engine.start(first.name)
     first.until(lambda: holds(first))
     second.until(lambda: not holds(second))
+
+
+CRONTABS = "/var/spool/cron/crontabs"
+
+
+def crond(start: Start, files: Mapping[str, str]) -> Started:
+    config = {
+        "command": "sh -c 'echo a line > /var/log/services/api.log && exec busybox crond -f -L /dev/stderr'",
+        "config_files": [
+            entry(name, "/etc/logrotate.d/services" if name == "services" else f"{CRONTABS}/{name}", "0600", "root")
+            for name in files
+        ],
+    }
+    writable = [CRONTABS, "/run", "/etc/logrotate.d", "/var/log/services", "/var/lib/logrotate"]
+    return start("cron", config, files, writable=writable, CapAdd=["SETUID", "SETGID"])
+
+
+@pytest.mark.slow
+def test_cron_runs_jobs_as_their_users_and_rotates_a_log(start: Start) -> None:
+    files = {
+        "root": "* * * * * logrotate -f -s /var/lib/logrotate/status /etc/logrotate.d/services && "
+        "gzip -dc /var/log/services/api.log.1.gz\n",
+        "keystone": "* * * * * id -un\n",
+        "services": "/var/log/services/*.log {\n  rotate 3\n  compress\n  create 0644 root root\n}\n",
+    }
+    cron = crond(start, files)
+    cron.until(lambda: {"keystone", "a line"} <= set(cron.log().splitlines()), limit=90)
+
+
+def test_cron_refuses_what_its_crond_dies_of(start: Start) -> None:
+    cron = crond(start, {"keystone": "@daily true\n"})
+    assert cron.engine.wait(cron.name, 30) == 1
+    assert f"{CRONTABS}/keystone:1:@daily true" in cron.log()

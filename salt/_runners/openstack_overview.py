@@ -1,0 +1,72 @@
+"""
+``salt-run openstack.images``: what there is of each image, and whether it is what its inputs say.
+"""
+
+import salt.exceptions
+
+from saltern.contract.errors import SalternError
+from saltern.images import front as factory
+from saltern.images.overview import overview
+from saltern_front import front
+
+__virtualname__ = "openstack"  # Salt puts the functions of this file beside those of openstack.py
+
+
+def __virtual__():
+    """Always there."""
+    return __virtualname__
+
+
+def _front():
+    return front.Front(__opts__, __salt__)
+
+
+@front.reachable
+def images(names="", profile="", release=None, type=None, distro=None):
+    """
+    Show the tree of images with their sizes: which are fresh, which are stale and why, which are missing. Asks the
+    builder for one list and builds nothing.
+
+    names : all
+        Images, separated by commas or spaces: names, or regular expressions; what they need is shown too.
+
+    profile : none
+        ``infra``, ``main``, ``all`` or profiles of ``openstack:images:profiles``, separated by commas; added to
+        ``names``.
+
+    release : None
+        Images of this release instead of the pillar's.
+
+    type : None
+        ``source`` or ``binary``, instead of the pillar's.
+
+    distro : None
+        Distribution inside the images, instead of the pillar's.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run openstack.images
+        salt-run openstack.images names=keystone,haproxy release=2026.1
+    """
+    master = _front()
+    try:
+        chosen = master.plan_module("images")
+        if not isinstance(chosen, dict):
+            return front.answer("error", {"message": str(chosen)}, front.WRONG)
+        options = factory.options_from(chosen, release=release and str(release), type=type, distro=distro)
+        minions = factory.builders_of(chosen["hosts"], options, master.accepted)
+
+        def list_all():
+            function = "openstack_image.list"
+            answers = master.ask(minions, function)
+            return {minion: factory.answer_of(minion, function, answers) for minion in minions}
+
+        folder = factory.folder(__opts__.get("saltern_checkout"))
+        wanted = {"names": factory.words(names), "profiles": factory.words(profile)}
+        return front.answer("images", overview(list_all, folder, options, state=master.root, **wanted))
+    except factory.NoAnswer as exc:
+        return front.error(exc, front.UNREACHABLE)
+    except (salt.exceptions.CommandExecutionError, SalternError) as exc:
+        return front.error(exc, front.WRONG)

@@ -18,6 +18,7 @@ from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import DOCKER_URL, HOST_ROOT
 from saltern.host import build as building
 from saltern.host import build_base, build_refresh
+from saltern.host import places as host_places
 from saltern.host.build_settings import gather
 from saltern.host.engine import Engine, image_ids
 
@@ -28,7 +29,7 @@ CONTEXTS = "saltern_build"  # the saltenv in which the master publishes build co
 
 def build(
     image, reference, labels, context, network="host", suite="trixie", mirrors=None, distro="debian",
-    smoke=(), shipped=False, root=False,
+    smoke=(), shipped=False, root=False, places=(),
 ):  # fmt: skip
     """
     Build one image with the classic builder; the former one keeps its tag until the new one is whole.
@@ -66,6 +67,10 @@ def build(
     root : False
         Whether its user may be root.
 
+    places : none
+        Files and folders of this host that are added to the context: a list of ``{"path", "into", "digest"}``, as
+        ``openstack_image.fingerprints`` gives digests; the build fails where the content is another one by now.
+
     Fires ``openstack/build/<image>/start``, ``step`` and ``end``. Returns ``{"result": "built", "id", "seconds",
     "size", "layers"}``, for shipped images with ``packages``; or ``{"result": "failed", "error", "where", "step",
     "log"}`` with the failing step's last lines. Raises CommandExecutionError when no engine answers or the context
@@ -78,7 +83,15 @@ def build(
         salt builder openstack_image.build tiny example/tiny:1 '{}' /root/tiny.tar
     """
     request = building.BuildRequest(
-        image, reference, dict(labels), _context(context), network, tuple(smoke), shipped, root
+        image,
+        reference,
+        dict(labels),
+        _context(context),
+        network,
+        tuple(smoke),
+        shipped,
+        root,
+        tuple(host_places.Place(**place) for place in places),
     )
     return _build(building.build, request, suite, mirrors, distro)
 
@@ -231,6 +244,28 @@ def outdated(images, asker, suite="trixie", mirrors=None, network="host", distro
             engine, images, asker, gather(suite, mirrors, distro=distro), network=network
         )
     )
+
+
+def fingerprints(paths):
+    """
+    Digests of checkouts, sdists and wheels here, of which images are built.
+
+    paths
+        Files and folders.
+
+    Returns path → digest of names, executable bits and content (git's data, caches and former builds left out), None
+    where there is nothing. Raises CommandExecutionError for what is no Python project and what cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt builder openstack_image.fingerprints '[/srv/git/keystone]'
+    """
+    try:
+        return host_places.fingerprints(paths)
+    except SalternError as exc:
+        raise CommandExecutionError(str(exc))
 
 
 def _build(work, request, suite, mirrors, distro):

@@ -9,6 +9,7 @@ from salt.exceptions import CommandExecutionError
 from saltern.contract.errors import EngineUnavailable
 from saltern.host.build import Built, StepFailed
 from saltern.host.build_settings import Settings
+from saltern.host.places import Place
 from unit.adapters import load
 
 BUILT = Built("app", "x/app:1", "sha256:1", 2.0, 100)
@@ -110,3 +111,22 @@ def test_errors_are_salts(module: Any, bus: Bus, monkeypatch: pytest.MonkeyPatch
 
 def test_present(module: Any) -> None:
     assert module.present(["x/app:1", "x/none:1"]) == {"x/app:1": "sha256:1", "x/none:1": None}
+
+
+def test_places_of_a_request_reach_the_build(module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(module.building, "build", lambda engine, request, settings, **_: seen.append(request) or BUILT)
+    (tmp_path / "c.tar").write_text("")
+    place = {"path": "/srv/git/app", "into": "custom/source", "digest": "1" * 16}
+    module.build("app", "x/app:1", {}, str(tmp_path / "c.tar"), places=[place])
+    assert seen[0].places == (Place(**place),)
+
+
+def test_fingerprints_and_what_is_no_source(module: Any, tmp_path: Path) -> None:
+    (tmp_path / "setup.cfg").write_text("")
+    found = module.fingerprints([str(tmp_path), "/nothing/here"])
+    assert len(found[str(tmp_path)]) == 16
+    assert found["/nothing/here"] is None
+    (tmp_path / "setup.cfg").unlink()
+    with pytest.raises(CommandExecutionError, match="no Python project"):
+        module.fingerprints([str(tmp_path)])

@@ -17,7 +17,7 @@ import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ from saltern.host.build_stream import BuildStream
 from saltern.host.engine import Engine
 from saltern.host.faults import faults, sentence
 from saltern.host.imagelock import making
+from saltern.host.places import Place
+from saltern.host.places import add as add_place
 
 LABEL_STAGE = "saltern.stage"
 SMOKE, INSIDE = "smoke test", "content"  # what a built image can fail: nothing that another try would mend
@@ -64,6 +66,8 @@ class BuildRequest:
         Whether hosts get it: then its content is looked at, and the start contract is tried in it.
     root
         Whether its user may be root.
+    places
+        Files and folders of this host that are added to the context.
     """
 
     image: str
@@ -74,6 +78,7 @@ class BuildRequest:
     smoke: tuple[str, ...] = ()
     shipped: bool = False
     root: bool = False
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ def _run(engine: Engine, request: BuildRequest, settings: Settings, report: Repo
     stream = BuildStream(
         lambda number, of, text: report("step", {"image": request.image, "step": number, "of": of, "text": text})
     )
-    with with_settings(request.context, settings) as context:
+    with with_settings(request.context, settings, request.places) as context:
         messages = iter(())
         try:
             # closing the generator closes the connection, and the engine ends a build that nobody reads
@@ -295,8 +300,8 @@ def _forget(engine: Engine, last: str) -> None:
 
 
 @contextmanager
-def with_settings(context: Path, settings: Settings) -> Iterator[IO[bytes]]:
-    """The context's tar with this machine's settings added below ``settings/``, as an open file."""
+def with_settings(context: Path, settings: Settings, places: Sequence[Place] = ()) -> Iterator[IO[bytes]]:
+    """The context's tar with this machine's settings below ``settings/`` and its places added, as an open file."""
     with tempfile.TemporaryFile() as file:
         with open(context, "rb") as original:
             while chunk := original.read(1 << 20):
@@ -307,6 +312,8 @@ def with_settings(context: Path, settings: Settings) -> Iterator[IO[bytes]]:
                 entry = tarfile.TarInfo(f"settings/{path}")
                 entry.size, entry.mode = len(content), 0o644
                 tar.addfile(entry, io.BytesIO(content))
+            for place in places:
+                add_place(tar, place)
         file.seek(0)
         yield file
 

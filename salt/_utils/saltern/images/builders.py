@@ -10,10 +10,12 @@ from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import HOST_ROOT
 from saltern.host import build as host_build
 from saltern.host import build_refresh, registry
+from saltern.host import places as host_places
 from saltern.host.build import BuildRequest, Report, StepFailed, silent
 from saltern.host.build_base import BaseRequest, import_base
 from saltern.host.build_settings import Settings, gather
 from saltern.host.engine import Engine
+from saltern.host.places import Place
 from saltern.host.registry import Access
 from saltern.images.schedule import PlaceLost
 
@@ -52,6 +54,9 @@ class Builder(Protocol):
 
     def pull(self, references: list[str]) -> dict[str, dict[str, Any]]:
         """Pull images: reference → ``{"id", "digest"}``; raises SalternError."""
+
+    def fingerprints(self, paths: list[str]) -> dict[str, str | None]:
+        """Path on the builder → digest of its content, None where there is nothing."""
 
 
 class LocalBuilder:
@@ -104,6 +109,7 @@ class LocalBuilder:
             tuple(request.get("smoke", ())),
             bool(request.get("shipped", False)),
             bool(request.get("root", False)),
+            tuple(Place(**place) for place in request.get("places", ())),
         )
         # a client of its own: each build reads a connection of its own to the end
         with Engine(self.engine.url) as engine:
@@ -129,6 +135,9 @@ class LocalBuilder:
     def pull(self, references: list[str]) -> dict[str, dict[str, Any]]:
         registry.trust(self.access)
         return {each: registry.pull(self.engine, each, self.access, locks=self._locks) for each in references}
+
+    def fingerprints(self, paths: list[str]) -> dict[str, str | None]:
+        return host_places.fingerprints(paths)
 
 
 class MinionBuilder:
@@ -180,6 +189,9 @@ class MinionBuilder:
             for reference in references:  # it stands before the message, and beside it in the table
                 error.message = error.message.removeprefix(f"{reference}: ")
             raise
+
+    def fingerprints(self, paths: list[str]) -> dict[str, str | None]:
+        return dict(self._ask("openstack_image.fingerprints", {"paths": paths}))
 
     def _made(self, function: str, request: dict[str, Any]) -> dict[str, Any]:
         try:

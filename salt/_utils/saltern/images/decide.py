@@ -76,10 +76,18 @@ def decide(
             found.append(Todo(image, "unchanged", "", there["id"]))
         elif other := by_inputs.get((name, image.inputs)):
             found.append(Todo(image, "tag", "the same content has another name", other))
+        elif other := _former(image, listing, record):
+            found.append(Todo(image, "tag", "an earlier build is the same", other))
         else:
             reason, origins = _reason(image, there, record, causes)
             found.append(Todo(image, "build", reason, origins=origins))
     return found
+
+
+def _former(image: Image, listing: Listing, record: Record) -> str:
+    """An image that these inputs made before others took its name, where it is still there; else empty."""
+    made = dict(record.builds.get(image.reference, {}).get("made", ())).get(image.inputs, "")
+    return made if any(each["id"] == made for each in listing) else ""
 
 
 def _reason(image: Image, there: Mapping[str, Any] | None, record: Record, causes: Causes) -> tuple[str, Origins]:

@@ -47,6 +47,10 @@ class Options:
         Minion that builds; None = those with the role.
     profiles
         The operator's own: name → names of images or regular expressions.
+    folders
+        The operator's own folders of images on this machine (`saltern.images.folders`).
+    custom
+        What is added to single images (`saltern.images.custom`).
     """
 
     release: str = RELEASE
@@ -63,6 +67,8 @@ class Options:
     parallel: int = 2
     builder: str | None = None
     profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    folders: Sequence[str] = ()
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.suite:
@@ -119,4 +125,5 @@ def options_from(
 _KEYS = (
     "namespace", "prefix", "tag", "registry", "type", "distro", "suite", "base",
     "mirrors", "network", "parallel", "builder", "profiles",
+    "folders", "custom",
 )  # fmt: skip

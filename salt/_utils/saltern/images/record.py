@@ -23,8 +23,9 @@ class Record:
     packages
         image → package → version, of the last refresh.
     builds
-        reference → {"inputs", "parts", "details", "history", "id", "size", "layers", "seconds", "at", "digest"}; parts,
-        details and history are those of `saltern.images.causes`, and absent in records of former versions.
+        reference → {"inputs", "parts", "details", "history", "id", "size", "layers", "seconds", "at", "digest",
+        "made"}; parts, details and history are those of `saltern.images.causes`, and absent in old records;
+        made has the last [inputs, id].
     """
 
     packages: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -10,12 +10,11 @@ import jinja2
 
 from saltern.contract.errors import SalternError
 from saltern.contract.users import UIDS
+from saltern.images import custom as additions
+from saltern.images.custom import Custom
 from saltern.images.distros import distribution
+from saltern.images.folders import LOCKS, SHARED, TEMPLATE, first, loader, position
 from saltern.images.options import Options
-
-TEMPLATE = "Dockerfile.j2"
-SHARED = "_build"
-LOCKS = "locks"
 
 
 @dataclass
@@ -35,6 +34,10 @@ class Notes:
         one rebuilds nothing.
     root
         Why the image's user may be root; empty when it must not be.
+    lock
+        The lock that its virtual environment is made of, None when it has none of its own.
+    extended
+        Images that are shipped and whose templates it continues.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -43,6 +46,8 @@ class Notes:
     build_only: bool = False
     smoke: list[str] = field(default_factory=list)
     root: str = ""
+    lock: Path | None = None
+    extended: list[str] = field(default_factory=list)
 
 
 class TemplateBroken(SalternError):
@@ -54,7 +59,14 @@ class NotOfThisType(Exception):
 
 
 def render(
-    folder: Path, name: str, options: Options, reference: Callable[[str], str], refresh_token: str
+    folder: Path,
+    name: str,
+    options: Options,
+    reference: Callable[[str], str],
+    refresh_token: str,
+    *,
+    home: Path | None = None,
+    custom: Custom | None = None,
 ) -> tuple[str, Notes]:
     """Text of an image's Dockerfile, and what it was made of.
 
@@ -68,35 +80,54 @@ def render(
         Gives the reference of an image of the tree, raises for a name that is none.
     refresh_token
         Changes when the distribution's packages are to be fetched again.
+    home
+        The folder of images that this one comes from, where that is an operator's.
+    custom
+        What the operator adds to it.
 
     Raises TemplateBroken, and NotOfThisType for an image that there is only in the other install type.
     """
-    notes = Notes()
+    notes, home, custom = Notes(), home or folder, custom or Custom(name)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder / name, folder / SHARED]),
+        loader=loader(folder, home, name, notes.extended),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.globals |= helpers(folder, name, options, reference, refresh_token, notes)
+    environment.globals |= helpers(folder, name, options, reference, refresh_token, notes, home, custom)
     try:
         text = environment.get_template(TEMPLATE).render()
+        if custom.staged or custom.venv or custom.append:
+            text = additions.wrapped(text, custom, environment, own_lock=notes.lock, serves_builds=notes.build_only)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateBroken(
-            error.message or "syntax error", where=f"{error.filename or name}:{error.lineno}"
+            error.message or "syntax error", where=position(folder, home, error.filename or name, error.lineno)
         ) from error
+    except jinja2.TemplateNotFound as error:
+        hint = f"Those that are shipped are named saltern/<image>/{TEMPLATE}"
+        where = _position(error, folder, home, name)
+        raise TemplateBroken(f"there is no template '{error.name}'", where=where, hint=hint) from error
     except jinja2.TemplateError as error:
-        raise TemplateBroken(error.message or type(error).__name__, where=_position(error, folder, name)) from error
+        where = _position(error, folder, home, name)
+        raise TemplateBroken(error.message or type(error).__name__, where=where) from error
     except SalternError as error:
-        raise TemplateBroken(error.message, where=_position(error, folder, name), hint=error.hint) from error
+        raise TemplateBroken(error.message, where=_position(error, folder, home, name), hint=error.hint) from error
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return "\n".join(lines) + "\n", notes
 
 
 def helpers(
-    folder: Path, name: str, options: Options, reference: Callable[[str], str], refresh_token: str, notes: Notes
+    folder: Path,
+    name: str,
+    options: Options,
+    reference: Callable[[str], str],
+    refresh_token: str,
+    notes: Notes,
+    home: Path,
+    custom: Custom,
 ) -> Mapping[str, object]:
     """The names that a template may use."""
+    places = (home, folder)  # a file of the operator's comes before one that is shipped
 
     def take(path: str, source: Path) -> str:
         if not source.is_file():
@@ -106,12 +137,21 @@ def helpers(
 
     def lock(lock_name: str) -> str:
         notes.release_bound = True
-        return take(f"locks/{lock_name}.txt", folder / LOCKS / options.release / f"{lock_name}.txt")
+        return take(f"locks/{lock_name}.txt", first(places, f"{LOCKS}/{options.release}/{lock_name}.txt"))
+
+    def own_lock(lock_name: str) -> str:
+        if not lock_name:
+            return ""
+        path = lock(lock_name)
+        notes.lock = notes.files[path]
+        return f" {path}"
 
     found = distribution(folder, options)
 
     def packages(names: list[str]) -> list[str]:
-        mapped = found.packages(names)
+        # what an operator adds may be a name of the distribution itself
+        own = {each for each in custom.packages if each not in found.names}
+        mapped = [here for each in names for here in ([each] if each in own else found.packages([each]))]
         notes.packages += mapped
         return mapped
 
@@ -141,9 +181,10 @@ def helpers(
 
     return {
         "image": reference,
-        "shared": lambda file: take(f"shared/{file}", folder / SHARED / file),
+        "shared": lambda file: take(f"shared/{file}", first(places, f"{SHARED}/{file}")),
         "lock": lock,
-        "common_lock": lambda lock_name: take(f"locks/{lock_name}.txt", folder / LOCKS / f"{lock_name}.txt"),
+        "own_lock": own_lock,
+        "common_lock": lambda lock_name: take(f"locks/{lock_name}.txt", first(places, f"{LOCKS}/{lock_name}.txt")),
         "packages": packages,
         "repositories": found.repositories,
         "only_type": only_type,
@@ -159,6 +200,7 @@ def helpers(
         "family": found.family,
         "suite": options.suite,
         "refresh_token": refresh_token,
+        "custom": custom,
     }
 
 
@@ -169,13 +211,13 @@ def _lock_hint(source: Path) -> str:
     return f"Locks exist for {', '.join(known)}" if known else "Make it with images/locks/compile"
 
 
-def _position(error: BaseException, folder: Path, name: str) -> str:
+def _position(error: BaseException, folder: Path, home: Path, name: str) -> str:
     """file:line in an image's template where the error arose, and that of the shared piece that it used there."""
     own, shared, trace = "", "", error.__traceback__
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
-        if path.startswith(str(folder)) and path.endswith(".j2"):
-            place = f"{Path(path).relative_to(folder)}:{trace.tb_lineno}"
+        if path.startswith((f"{folder}/", f"{home}/")) and path.endswith(".j2"):
+            place = position(folder, home, path, trace.tb_lineno)
             own, shared = (place, "") if Path(path).name == TEMPLATE else (own, place)
         trace = trace.tb_next
     return f"{own} ({shared})" if own and shared else own or shared or f"{name}/{TEMPLATE}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from saltern.contract.errors import BuildFailed
 from saltern.host.build import Report, labels, silent
-from saltern.images import locks, registry, select
+from saltern.images import custom, locks, registry, select
 from saltern.images.builders import Builder
 from saltern.images.causes import Causes
 from saltern.images.context import write_context
@@ -35,6 +35,7 @@ from saltern.images.tree import Image, Tree, load
 __all__ = ["Build", "Clock", "Todo", "build_all", "decide", "needs_all", "render_all", "renew", "unique_size"]
 
 CONTEXTS = "build-contexts"
+KEPT = 8  # former images of a name that are remembered, for inputs that come back
 ASKER = "base"  # the image in which a refresh asks for versions: it has apt and is there before all others
 ONLY = ""  # what a builder is called that is the only one
 
@@ -105,14 +106,16 @@ def build_all(
     builders = dict(builder) if isinstance(builder, Mapping) else {ONLY: builder}
     registry.check(options, builders, push=push)
     record = read_record(state)
-    tree = load(folder, options, record.packages)
+    known = asked(builders, options)
+    tree = load(folder, options, record.packages, known)
     selected = tree.select(select.chosen(tree, folder, names, profiles))
     require_buildable(folder, options, [tree.images[name].release for name in selected], refresh=refresh)
     locks.check([tree.images[name] for name in selected], folder)
+    custom.missing(tree.images[name].custom for name in selected)
     if refresh:
         renew(next(iter(builders.values())), tree, selected, record)
         write_record(state, record)
-        tree = load(folder, options, record.packages)
+        tree = load(folder, options, record.packages, known)
     causes = Causes(tree, record)
     listings = {place: each.listing() for place, each in builders.items()}
     found = survey(tree, selected, listings, record, causes)
@@ -165,6 +168,15 @@ def _durations(run: Build) -> tuple[dict[str, float], bool]:
     return {name: tags.get(name, known.get(name, usual)) for name in run.found.needs}, bool(known)
 
 
+def asked(builders: Mapping[str, Builder], options: Options) -> dict[str, str | None]:
+    """What the builders say of the paths there that an operator named; no call when there are none.
+
+    Raises SalternError where they differ, as any of them may be the one that builds.
+    """
+    named = custom.paths(options.custom)
+    return custom.agreed({place: each.fingerprints(named) for place, each in builders.items()}) if named else {}
+
+
 def renew(builder: Builder, tree: Tree, selected: list[str], record: Record) -> dict[str, dict[str, str]]:
     """Note in the record which packages of the selected images have newer versions; those of parents are not theirs."""
     images = {name: tree.images[name].reference for name in selected if tree.images[name].packages}
@@ -208,9 +220,11 @@ def _remember(run: Build, image: Image, image_id: str, more: Mapping[str, Any]) 
     with run.lock:
         former = {**run.record.builds.get(image.reference, {})}
         former.pop("digest", None)  # the manifest of another image
+        made = [each for each in former.get("made", ()) if each[0] != image.inputs]
         run.record.builds[image.reference] = {
             **former,
             **run.causes.remembered(image.name),
+            "made": [*made, [image.inputs, image_id]][-KEPT:],
             "inputs": image.inputs,
             "id": image_id,
             "at": run.clock.now(),
@@ -236,6 +250,8 @@ def _build(run: Build, builder: Builder, image: Image) -> dict[str, Any]:
     except OSError as error:
         raise BuildFailed(error.strerror or str(error), where=str(error.filename or run.state / CONTEXTS)) from error
     request |= {"smoke": list(image.smoke), "shipped": not image.build_only, "root": bool(image.root)}
+    if image.custom and image.custom.sources:
+        request["places"] = [each.as_place() for each in image.custom.sources.values()]
     return builder.build(request | {"context": str(context), "network": options.network})
 
 

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,10 +22,13 @@ from saltern.contract.digests import digest
 from saltern.contract.errors import SalternError
 from saltern.contract.names import IMAGE_NAME
 from saltern.host.build_base import recipe
+from saltern.images import custom as additions
+from saltern.images.custom import Custom
 from saltern.images.distros import APT, distribution
+from saltern.images.folders import LOCKS, SHARED, TEMPLATE, first, homes, origin
 from saltern.images.lint import instructions, lint
 from saltern.images.options import Options
-from saltern.images.render import TEMPLATE, NotOfThisType, render
+from saltern.images.render import NotOfThisType, render
 
 DISTRO = "distro"
 _SOURCE = re.compile(r"^(?:FROM\s+(\S+)(?:\s+AS\s+(\S+))?|(?:COPY|ADD)\s+.*?--from=(\S+).*)$", re.I)
@@ -63,6 +66,10 @@ class Image:
         Commands that must succeed in it before it gets its name; no input.
     root
         Why its user may be root; empty when it must not be.
+    custom
+        What the operator adds.
+    stock
+        Digest of the Dockerfile without that.
     """
 
     name: str
@@ -78,6 +85,8 @@ class Image:
     parts: Mapping[str, str] = field(default_factory=dict)
     smoke: tuple[str, ...] = ()
     root: str = ""
+    custom: Custom | None = None
+    stock: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,12 @@ class Tree:
         return chain
 
 
-def load(folder: Path, options: Options, packages: Mapping[str, Mapping[str, str]] | None = None) -> Tree:
+def load(
+    folder: Path,
+    options: Options,
+    packages: Mapping[str, Mapping[str, str]] | None = None,
+    fingerprints: Mapping[str, str | None] | None = None,
+) -> Tree:
     """Render and check all images of a folder.
 
     folder
@@ -129,21 +143,43 @@ def load(folder: Path, options: Options, packages: Mapping[str, Mapping[str, str
         The operator's choices.
     packages
         Versions recorded at the last refresh: image → package → version.
+    fingerprints
+        What the builder said of paths there that an operator named (`asked`); None = it was not asked.
 
     Raises TreeBroken or TemplateBroken, with file and line.
     """
     recorded = packages or {}
-    names = [path.parent.name for path in sorted(folder.glob(f"*/{TEMPLATE}"))]
-    for name in names:
+    names = homes(folder, options.folders)
+    for name, home in names.items():
         if not IMAGE_NAME.fullmatch(name) or name == DISTRO:
-            raise TreeBroken(f"'{name}' cannot be the name of an image", where=str(folder / name))
+            raise TreeBroken(f"'{name}' cannot be the name of an image", where=str(home / name))
+    customs = _customs(options, names, fingerprints)
     references = {options.reference(name): name for name in (*names, DISTRO)}
     found = {DISTRO: _distro(folder, options, recorded.get(DISTRO, {}))}
-    for name in names:
+    for name, home in names.items():
+        custom = customs.get(name, Custom(name))
         with suppress(NotOfThisType):
-            found[name] = _image(folder, name, options, references, recorded.get(name, {}))
-    ordered = _ordered(found)
-    return Tree(_digested(ordered, references), options)
+            found[name] = _image(folder, home, custom, options, references, recorded.get(name, {}))
+    tree = Tree(_digested(_ordered(found), references), options)
+    for name, custom in customs.items():
+        if name in found and custom.venv and "openstack-base" not in tree.layers_of(name):
+            hint = "Only images that continue openstack-base have one"
+            raise TreeBroken(f"{name} has no virtual environment of Python", where=custom.key, hint=hint)
+    return tree
+
+
+def _customs(
+    options: Options, names: Iterable[str], fingerprints: Mapping[str, str | None] | None
+) -> dict[str, Custom]:
+    """What the operator adds to images, checked."""
+    known = sorted(names)
+    for name in options.custom:
+        if name == DISTRO:
+            hint = "Add to base what all images are to have"
+            raise TreeBroken("the distribution's image has no Dockerfile", where=f"{additions.KEY}:{name}", hint=hint)
+        if name not in known:
+            raise unknown(name, known, where=f"{additions.KEY}:{name}")
+    return additions.parse_all(options.custom, fingerprints)
 
 
 def unknown(name: str, known: Iterable[str], *, where: str) -> TreeBroken:
@@ -187,21 +223,38 @@ _TAKEN_OVER = {
 
 
 def _image(
-    folder: Path, name: str, options: Options, references: Mapping[str, str], packages: Mapping[str, str]
+    folder: Path,
+    home: Path,
+    custom: Custom,
+    options: Options,
+    references: Mapping[str, str],
+    packages: Mapping[str, str],
 ) -> Image:
-    where = f"{name}/{TEMPLATE}"
+    name = custom.image
+    where = f"{name}/{TEMPLATE}" if home == folder else str(home / name / TEMPLATE)
 
     def reference(other: str) -> str:
         if other not in references.values():
             raise unknown(other, references.values(), where=where)
         return options.reference(other)
 
-    text, notes = render(folder, name, options, reference, digest(dict(packages)) if packages else "0")
-    if findings := lint(text, build_only=notes.build_only):
-        first = findings[0]
-        raise TreeBroken(first.text, where=f"{where} (rendered line {first.line})", hint=first.hint)
-    base, parents = _parents(text, references, where)
-    files = {path: _file(source) for path, source in notes.files.items()} | own_files(folder / name)
+    token = digest(dict(packages)) if packages else "0"
+    text, notes = render(folder, name, options, reference, token, home=home)
+    stock, parts = text, {}
+    if custom != Custom(name):
+        shared = first((home, folder), f"{LOCKS}/{options.release}/common.txt")
+        additions.check_venv(custom, shared, notes.lock, type=options.type, serves_builds=notes.build_only)
+        text, notes = render(folder, name, options, reference, token, home=home, custom=custom)
+        frame = first((home, folder), f"{SHARED}/{additions.TEMPLATE}")
+        parts = custom.parts(digest([frame.read_text() if frame.is_file() else "", token]))
+    for each in dict.fromkeys((stock, text)):
+        if findings := lint(each, build_only=notes.build_only):
+            found = findings[0]
+            raise TreeBroken(found.text, where=origin(home, folder, name, each, found.line), hint=found.hint)
+    base, parents = _parents(text, references, lambda line: origin(home, folder, name, text, line))
+    files = {path: _file(source) for path, source in notes.files.items()}
+    for place in (*(folder / extended for extended in notes.extended), home / name):
+        files |= own_files(place)
     return Image(
         name,
         options.reference(name),
@@ -214,6 +267,9 @@ def _image(
         notes.build_only,
         smoke=tuple(notes.smoke),
         root=notes.root,
+        parts=parts,
+        custom=custom,
+        stock=digest(nameless(stock, references)),
     )
 
 
@@ -234,8 +290,8 @@ def _file(path: Path) -> File:
     return File(path, 0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
-def _parents(text: str, references: Mapping[str, str], where: str) -> tuple[str, tuple[str, ...]]:
-    stages: set[str] = set()
+def _parents(text: str, references: Mapping[str, str], where: Callable[[int], str]) -> tuple[str, tuple[str, ...]]:
+    stages: dict[str, str] = {}  # name → the image of the tree that it continues
     base, parents = "", []
     for number, instruction in instructions(text):
         match = _SOURCE.match(instruction)
@@ -246,16 +302,16 @@ def _parents(text: str, references: Mapping[str, str], where: str) -> tuple[str,
             if source not in references:
                 raise TreeBroken(
                     f"'{source}' is neither a stage nor an image of this tree",
-                    where=f"{where} (rendered line {number})",
+                    where=where(number),
                     hint="Name images as {{ image('name') }}",
                 )
             parents.append(references[source])
         if match[1]:
-            base = references.get(source, base)
+            base = stages.get(source) or references[source]
         if match[2]:
-            stages.add(match[2])
+            stages[match[2]] = base
     if not base:
-        raise TreeBroken("no FROM", where=where)
+        raise TreeBroken("no FROM", where=where(0))
     return base, tuple(dict.fromkeys(parents))
 
 
@@ -287,7 +343,8 @@ def _digested(images: Mapping[str, Image], references: Mapping[str, str]) -> dic
             found[DISTRO] = image
             continue
         parts = {
-            "Dockerfile": digest(nameless(image.dockerfile, references)),
+            "Dockerfile": image.stock,
+            **image.parts,
             **{path: digest([oct(file.mode), file.sha256]) for path, file in image.files.items()},
             **{f"image {parent}": found[parent].inputs for parent in image.parents},
         }

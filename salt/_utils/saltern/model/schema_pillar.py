@@ -50,6 +50,16 @@ SERVICE = mapping(
     }
 )
 
+PATH: Schema = {"type": "string", "pattern": "^/.", "description": "an absolute path"}
+CUSTOM = mapping(
+    {
+        "packages": listing(FILLED),
+        "pip": listing(FILLED),
+        "steps": listing(FILLED),
+        "append": listing(FILLED),
+        "source": optional(mapping({"path": PATH}, required=("path",))),
+    }
+)
 IMAGES = mapping(
     {
         "registry": {
@@ -91,6 +101,8 @@ IMAGES = mapping(
         },
         "type": {"enum": ["source", "binary"]},
         "profiles": named(_PROFILE, listing(FILLED, minItems=1), "a profile"),
+        "folders": listing(PATH, uniqueItems=True),
+        "custom": named(IMAGE, optional(CUSTOM), "an image"),
         "distro": {"enum": ["debian", "ubuntu", "centos", "rocky", "oraclelinux", "fedora", "rhel"]},
     }
 )

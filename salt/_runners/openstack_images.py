@@ -108,7 +108,7 @@ def _build_on(minions, folder, options, wanted):
 
         def ask(function, kwargs):
             with salt.client.LocalClient(mopts=dict(opts)) as client:
-                answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT)
+                answers = Asker(client, new_jid).ask([minion], function, (), kwargs, limit=BUILD_LIMIT, tracked=True)
             jids.pop(answers.jid, None)
             return images.answer_of(minion, function, answers)
 

@@ -31,6 +31,7 @@ from saltern.contract.errors import BuildFailed, EngineRefused, SalternError
 from saltern.contract.masking import mask
 from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS, LABEL_RELEASE
 from saltern.host import inside, smoke
+from saltern.host.build_resume import LABEL_STAGE, finished, sweep_steps
 from saltern.host.build_settings import Settings
 from saltern.host.build_stream import BuildStream
 from saltern.host.engine import Engine
@@ -39,7 +40,6 @@ from saltern.host.imagelock import making
 from saltern.host.places import Place
 from saltern.host.places import add as add_place
 
-LABEL_STAGE = "saltern.stage"
 SMOKE, INSIDE = "smoke test", "content"  # what a built image can fail: nothing that another try would mend
 OCI = "org.opencontainers.image"
 START = "/usr/local/bin/kolla_start"
@@ -154,7 +154,10 @@ def build(
     report("start", {"image": request.image})
     try:
         with lock(locks, request.reference):
-            image_id = _run(engine, request, settings, report)
+            sweep_steps(engine, request.reference)
+            # whoever asked for it before may be gone; what it asked for is there
+            there = finished(engine, request.reference, request.labels)
+            image_id = str(there["Id"]) if there else _run(engine, request, settings, report)
             inspected = engine.inspect_image(image_id) or {}
             packages = _examined(engine, request, inspected, settings, report)
             tag(engine, image_id, request.reference)

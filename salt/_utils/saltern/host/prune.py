@@ -14,7 +14,8 @@ from typing import Any
 
 from saltern.contract.errors import EngineRefused, ImageMissing, SalternError
 from saltern.contract.names import LABEL_IMAGE
-from saltern.host.build import LABEL_STAGE, remove
+from saltern.host.build import remove
+from saltern.host.build_resume import LABEL_STAGE
 from saltern.host.engine import Engine
 from saltern.host.imagelock import removing
 from saltern.host.store import Store

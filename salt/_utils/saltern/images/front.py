@@ -39,6 +39,7 @@ class Answers(Protocol):
 
     returns: dict[str, Any]
     silent: list[str]
+    lost: list[str]
 
 
 class Bus(Protocol):
@@ -85,6 +86,12 @@ def builder_of(hosts: Mapping[str, Sequence[str]], options: Options, accepted: C
 
 def answer_of(minion: str, function: str, answers: Answers) -> Any:
     """What one minion returned. Raises NoAnswer when it is silent, SalternError when the function failed."""
+    if minion in answers.lost:
+        raise SalternError(
+            "its job ended without an answer: it was killed, or the minion was restarted",
+            where=minion,
+            hint="Run the build again: what is finished stays",
+        )
     if minion not in answers.returns:
         raise NoAnswer(f"{minion} does not answer", where=function, hint=f"Look: salt {minion} test.ping")
     found = answers.returns[minion]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 PATIENCE = 5.0  # seconds until minions that have not answered are pinged, and for their answer to the ping
 LIMIT = 600.0  # seconds in all
+PING, FIND = "test.ping", "saltutil.find_job"
 
 
 class Bus(Protocol):
@@ -35,12 +36,14 @@ class Client(Protocol):
 
 @dataclass
 class Answers:
-    """Returns per minion, full events; minions that are silent; minions that the master does not know."""
+    """Returns per minion, full events; minions that are silent; minions that the master does not know; with
+    ``tracked``, those that answer and know nothing of the job any more."""
 
     returns: dict[str, Any] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     silent: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     jid: str = ""
 
 
@@ -67,6 +70,7 @@ class Asker:
         *,
         patience: float = PATIENCE,
         limit: float = LIMIT,
+        tracked: bool = False,
     ) -> Answers:
         """Run ``fun`` on ``hosts``.
 
@@ -74,13 +78,16 @@ class Asker:
             Seconds after which minions that have not answered are pinged.
         limit
             Seconds after which those that answer pings but not the question count as silent.
+        tracked
+            Ask for the job in place of a ping: a minion on which its process is gone (killed) would not be waited for
+            until the limit.
         """
         wanted = sorted(set(hosts))
         # Publishing to ids without an accepted key would print a line of Salt's to stdout.
         known = set(self.client.gather_minions(wanted, "list")) if wanted else set()
         answers = Answers(unknown=[host for host in wanted if host not in known])
         if known:
-            self._gather(answers, known, fun, list(arg), kwarg, patience, limit)
+            self._gather(answers, known, fun, list(arg), kwarg, patience, limit, tracked)
         answers.silent = sorted(set(answers.silent) | set(answers.unknown))
         return answers
 
@@ -93,14 +100,22 @@ class Asker:
         kwarg: dict[str, Any] | None,
         patience: float,
         limit: float,
+        tracked: bool,
     ) -> None:
         end = self.clock() + limit
         with _Job(self, hosts, fun, arg, kwarg) as job:
             answers.jid = job.jid
             job.wait(patience)
-            while job.waiting and fun != "test.ping":
-                alive = self.ask(job.waiting, "test.ping", patience=patience).returns
+            idle: set[str] = set()
+            while job.waiting and fun not in (PING, FIND):
+                question, about = (FIND, [job.jid]) if tracked else (PING, [])
+                alive = self.ask(job.waiting, question, about, patience=patience).returns
                 job.wait(0.05)  # who answered meanwhile
+                # twice: the first time the job may just be beginning, or its return be on its way
+                knows_nothing = {host for host in job.waiting if tracked and alive.get(host) == {}}
+                answers.lost += sorted(knows_nothing & idle)
+                job.waiting -= knows_nothing & idle
+                idle = knows_nothing
                 answers.silent += sorted(job.waiting - set(alive))
                 job.waiting &= set(alive)
                 if self.clock() >= end:

@@ -12,7 +12,7 @@ from saltern.images.options import Options, options_from
 
 class Answers:
     def __init__(self, **returns: Any) -> None:
-        self.returns, self.silent = returns, []
+        self.returns, self.silent, self.lost = returns, [], []
 
 
 def test_a_minions_failure_is_the_builds() -> None:
@@ -75,6 +75,14 @@ def test_events_come_with_or_without_a_minions_envelope() -> None:
     assert take(0.1) == ("step", {"image": "app"})
     assert take(0.1) == ("step", {"image": "app"})
     assert take(0.1) is None
+
+
+def test_a_killed_job_is_a_failed_build_and_no_lost_builder() -> None:
+    answers = Answers()
+    answers.lost = ["b1"]
+    with pytest.raises(SalternError, match="killed") as caught:
+        front.answer_of("b1", "openstack_image.build", answers)
+    assert not isinstance(caught.value, front.NoAnswer)
 
 
 def test_all_with_the_role_build_unless_one_is_named() -> None:

@@ -16,6 +16,7 @@ class FakeMaster:
         self.pending: dict[str, list[tuple[float, dict[str, Any]]]] = {}
         self.event = self
         self.deaf: set[str] = set()
+        self.killed: set[str] = set()  # alive, but the job's process is gone
 
     def gather_minions(self, tgt: Any, expr_form: str) -> list[str]:
         return [host for host in tgt if host in self.delays]
@@ -25,10 +26,12 @@ class FakeMaster:
         queue = self.pending.setdefault(f"salt/job/{kwargs['jid']}/ret/", [])
         for host in tgt:
             delay = self.delays[host]
-            if fun == "test.ping" and host not in self.deaf:
-                delay = 0.1 if delay is not None else None
+            if fun in ("test.ping", "saltutil.find_job") and host not in self.deaf:
+                delay = 0.1 if delay is not None or host in self.killed else None
             if delay is not None:
-                queue.append((self.now + delay, {"id": host, "return": fun, "success": True, "retcode": 0}))
+                answer = {"jid": "0"} if host not in self.killed else {}
+                value = answer if fun == "saltutil.find_job" else fun
+                queue.append((self.now + delay, {"id": host, "return": value, "success": True, "retcode": 0}))
         return {}
 
     def subscribe(self, tag: str) -> None:
@@ -82,3 +85,15 @@ def test_an_unknown_minion_costs_nothing() -> None:
     assert (answers.silent, answers.unknown) == (["ctl9"], ["ctl9"])
     assert master.now < 1
     assert ask(FakeMaster(), "ctl9").silent == ["ctl9"]
+
+
+def test_a_job_that_was_killed_is_not_waited_for() -> None:
+    master = FakeMaster(b1=None, b2=300.0)
+    master.killed = {"b1"}
+    ids = iter(range(1000))
+    asker = Asker(master, lambda: str(next(ids)), clock=lambda: master.now)
+    answers = asker.ask(["b1", "b2"], "openstack_image.build", limit=7200, tracked=True)
+    assert answers.lost == ["b1"]
+    assert answers.silent == []
+    assert set(answers.returns) == {"b2"}
+    assert ("test.ping", ["b1"]) not in master.jobs

@@ -9,7 +9,7 @@ from typing import Any
 
 from saltern.contract.errors import Problem
 from saltern.contract.masking import SHORTEST
-from saltern.contract.names import CONTAINER_NAME, instance
+from saltern.contract.names import CONTAINER_NAME, instance, registry_of
 from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, enabled, in_start_order, needed_by
 from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
 from saltern.model.services import Service
@@ -238,6 +238,9 @@ def _check_secret(name: str, value: Any, spec: Mapping[str, Any], problems: Prob
 
 def _check_registry(cloud: Cloud, problems: Problems) -> None:
     images = cloud.images
+    if images["registry"] and not registry_of(f"{images['registry']}/x"):
+        wanted = "host:port, or a host name with a dot: engines take other words for users of a public registry"
+        problems.add(("openstack", "images", "registry"), wanted, shown(images["registry"]))
     for key in ("registry_username", "registry_ca"):
         if images[key] and not images["registry"]:
             problems.add(("openstack", "images", "registry"), f"a registry, as images:{key} is set", "nothing")

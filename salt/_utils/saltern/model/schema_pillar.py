@@ -26,6 +26,7 @@ _FILE = "^[^\\0]+$"
 _SECTION = r"^[^\]\r\n]+$"
 _KEY = r"^[^=\s\[#;!][^=\r\n]*$"  # nothing that a reader of the file could take for a section or a comment
 _PROFILE = "^(?!all$)[a-z][a-z0-9_-]*$"  # all is what is said by no profile
+_CERTIFICATES = r"^(?![\s\S]*PRIVATE KEY)\s*-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----\s*$"
 INI: Schema = named(_FILE, named(_SECTION, named(_KEY, INI_VALUE, "a key"), "a section"), "a file")
 
 HOST = mapping(
@@ -70,8 +71,8 @@ IMAGES = mapping(
         "registry_username": optional(FILLED),
         "registry_ca": {
             "type": ["string", "null"],
-            "pattern": "^\\s*-----BEGIN CERTIFICATE-----[\\s\\S]*-----END CERTIFICATE-----\\s*$",
-            "description": "certificates as PEM text",
+            "pattern": _CERTIFICATES,
+            "description": "certificates as PEM text, no key",
         },
         "pull_parallel": {"type": "integer", "minimum": 1, "maximum": 500},
         "namespace": {

@@ -78,11 +78,22 @@ def test_an_unknown_key_has_file_line_and_the_key_that_was_meant(compile: Any) -
         ({"services": {"api": {"variables": {"names": ["a", "a"]}}}}, "openstack:services:api:variables:names", "own"),
         ({"heal": {"patience": "soon"}}, "openstack:heal:patience", "a duration"),
         ({"images": {"builder": "nobody"}}, "openstack:images:builder", "one of the hosts"),
+        ({"images": {"registry": "registry"}}, "openstack:images:registry", "host:port"),
         ({"images": {"registry_username": "me"}}, "openstack:images:registry", "a registry, as"),
         (
             {"images": {"registry": "reg:5000", "registry_username": "me"}},
             "openstack:secrets:registry_password",
             "the password of me at reg:5000",
+        ),
+        (
+            {
+                "images": {
+                    "registry": "reg:5000",
+                    "registry_ca": "-----BEGIN CERTIFICATE-----\nPRIVATE KEY\n-----END CERTIFICATE-----",
+                }
+            },
+            "openstack:images:registry_ca",
+            "no key",
         ),
         ({"images": {"registry": "reg:5000", "registry_ca": "ca.crt"}}, "openstack:images:registry_ca", "PEM text"),
         ({"secrets": {**fixtures.SECRETS, "root_password": "abc"}}, "openstack:secrets:root_password", "masked"),

@@ -15,6 +15,7 @@ from saltern.images import front as images
 from saltern.model.store import Store
 from saltern.terminal.build import megabytes
 from saltern.terminal.marks import count
+from saltern.terminal.marks import names as names_of
 from saltern_front import bring, front
 
 __virtualname__ = "openstack"  # Salt puts the functions of this file beside those of openstack.py
@@ -108,7 +109,9 @@ def _export(minion, wanted, missing, target, options, compress):
         title += f" on {minion}"
         after = f"take it to this machine (scp -r {minion}:{made['folder']} {target}), then images_import path={target}"
     lines = [f"{each['reference']}  {megabytes(each['size'])}" for each in made["images"]]
-    lines += [f"not built on {minion}, left out: {', '.join(missing)}"] if missing else []
+    if missing:
+        short = [reference.rpartition("/")[2].rpartition(":")[0] for reference in missing]
+        lines.append(f"left out, as {minion} does not have them: {names_of(short, 12)}")
     return front.answer(
         "message", {"title": title, "result": "ok", "lines": lines, "next": after, "missing": missing, **made}
     )

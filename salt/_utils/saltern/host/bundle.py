@@ -93,7 +93,12 @@ def save(
 
 
 def load(
-    engine: Engine, archive: Callable[[], Path], wanted: Mapping[str, str], *, locks: Path
+    engine: Engine,
+    archive: Callable[[], Path],
+    wanted: Mapping[str, str],
+    *,
+    locks: Path,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, dict[str, Any]]:
     """Load an archive when an image is missing, and give the images their names.
 
@@ -106,9 +111,12 @@ def load(
     locks
         The host's directory of locks.
 
-    Returns reference → ``{"result": "loaded" | "there" | "failed", "id"}``, a failed one with ``error`` and ``hint``.
-    Raises TransferFailed when the engine does not take the archive.
+    Returns reference → ``{"result": "loaded" | "there" | "failed", "id", "seconds"}``, a failed one with ``error`` and
+    ``hint``;
+    ``seconds`` are those of the whole archive, fetching it among them. Raises TransferFailed when the engine does not
+    take the archive.
     """
+    began = clock()
     before = image_ids(engine.images())
     lacking = {reference for reference, image in wanted.items() if image not in before}
     with making(locks):
@@ -116,7 +124,7 @@ def load(
             with open(archive(), "rb") as file:
                 _load(engine, file)
         after = image_ids(engine.images()) if lacking else before
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         for reference, image in wanted.items():
             if image not in after:
                 hint = "Export it again: the archive holds another image than its manifest says"
@@ -125,6 +133,8 @@ def load(
             if after.get(reference) != image:
                 name_image(engine, image, reference)
             found[reference] = {"result": "loaded" if reference in lacking else "there", "id": image}
+            if reference in lacking:
+                found[reference]["seconds"] = round(clock() - began, 1)
         if lacking:
             _forget_other_names(engine, set(wanted.values()), before, wanted)
     return found

@@ -139,7 +139,7 @@ def _check_providers(cloud: Cloud, problems: Problems) -> None:
             if used
         ]
         path = ("openstack", "services", service.name)
-        for kind in wanted:
+        for kind in [*wanted, *(["messaging"] if service.messaging is not None else [])]:
             if cloud.provider(kind) is None:
                 problems.add(path, f"an enabled service that provides {kind}", "none")
         if (wanted or service.jobs) and TOOLBOX not in cloud.services:

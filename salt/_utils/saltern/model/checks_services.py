@@ -38,6 +38,7 @@ def _check_service(
             problems.add(("containers", name), f"a name that no other service uses ({owners[name]} does)", f'"{name}"')
         owners.setdefault(name, service.name)
         _check_container(service, name, container, problems)
+    _check_messaging(service, problems)
     for frontend in service.frontends:
         known(("frontend", "container"), frontend.container, service.containers, problems)
     for key, job in service.jobs.items():
@@ -49,6 +50,19 @@ def _check_service(
             _check_places(service.containers[job["container"]], job["config"], ("jobs", key, "config"), problems)
     if service.identity["services"] and not service.frontends:
         problems.add(("identity", "services"), "a frontend, for the endpoints", "none")
+
+
+def _check_messaging(service: Service, problems: Problems) -> None:
+    """Clients are told the port that the members are checked for before a run."""
+    given = service.provides.get("messaging")
+    if given is None:
+        return
+    path = ("provides", "messaging")
+    known((*path, "container"), given["container"], service.containers, problems)
+    ports = (service.containers.get(given["container"]) or {"ports": [given["port"]]})["ports"]
+    numbers = [port["port"] if isinstance(port, dict) else port for port in ports]
+    if given["port"] not in numbers:
+        problems.add((*path, "port"), f"one of the container's ports: {listed(map(str, numbers))}", str(given["port"]))
 
 
 def _check_container(service: Service, name: str, container: Mapping[str, Any], problems: Problems) -> None:

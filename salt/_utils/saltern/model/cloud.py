@@ -121,7 +121,7 @@ class Cloud:
         )
 
     def provider(self, kind: str) -> Service | None:
-        """The enabled service that provides ``database`` or ``identity``."""
+        """The enabled service that provides ``database``, ``identity`` or ``messaging``."""
         return next((s for s in self.services.values() if kind in s.provides), None)
 
     def memcached_servers(self) -> str:

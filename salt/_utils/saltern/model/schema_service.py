@@ -133,6 +133,10 @@ _DATABASE = mapping(
 )
 DATABASE: Schema = {"anyOf": [_DATABASE, listing(_DATABASE, minItems=1)]}
 
+OPTIONS = named("^[a-z][a-z0-9_]*$", SCALAR, "an option's name")
+
+MESSAGING = mapping({"options": OPTIONS})
+
 IDENTITY = mapping(
     {
         "roles": WORDS,
@@ -211,6 +215,17 @@ PROVIDES = mapping(
             },
             required=("user", "password"),
         ),
+        "messaging": mapping(
+            {
+                "user": IDENTIFIER,
+                "password": IDENTIFIER,
+                "vhost": IDENTIFIER,
+                "container": IDENTIFIER,
+                "port": PORT,
+                "options": OPTIONS,
+            },
+            required=("user", "password", "vhost", "container", "port"),
+        ),
     }
 )
 
@@ -224,6 +239,7 @@ SERVICE = mapping(
         "variables": {"type": "object", "propertyNames": {"pattern": NAME}},
         "containers": {**named(NAME, CONTAINER, "a container's name"), "minProperties": 1},
         "database": DATABASE,
+        "messaging": MESSAGING,
         "identity": IDENTITY,
         "frontend": _FRONTEND,
         "frontends": named(NAME, _FRONTEND, "a frontend's name"),

@@ -49,6 +49,7 @@ class Service:
     variables: dict[str, Any]
     containers: dict[str, dict[str, Any]]
     databases: tuple[dict[str, str], ...]
+    messaging: dict[str, Any] | None
     identity: dict[str, Any]
     frontends: tuple[Frontend, ...]
     jobs: dict[str, dict[str, Any]]
@@ -152,6 +153,7 @@ def normalise(data: dict[str, Any], file: str, sources: Sources, templates: dict
         variables=data.get("variables", {}),
         containers={key: container_defaults(value) for key, value in data["containers"].items()},
         databases=tuple([databases] if isinstance(databases, dict) else databases),
+        messaging={"options": {}, **data["messaging"]} if "messaging" in data else None,
         identity={"roles": [], "projects": [], "users": [], "services": [], **data.get("identity", {})},
         frontends=tuple(_frontends(name, data)),
         jobs={

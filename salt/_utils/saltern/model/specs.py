@@ -39,20 +39,22 @@ class SpecBuilder:
         self, host: Host, service: Service, name: str, each: tuple[str | None, Any] = (None, None)
     ) -> tuple[dict[str, Any], set[str]]:
         """Spec of a container on a host, and the secret values in it. Raises TemplateFault or SpecFault."""
-        scope = self._scope(host, service, name, each)
-        return self._spec(scope, host, service, name, instance_name(name, each[0])), scope.used
+        instance = instance_name(name, each[0])
+        scope = self._scope(host, service, name, instance, each)
+        return self._spec(scope, host, service, name, instance), scope.used
 
     def job(self, host: Host, service: Service, name: str) -> tuple[dict[str, Any], set[str]]:
         """A job as the toolbox host gets it, and the secret values in it. Raises TemplateFault or SpecFault."""
         job = service.jobs[name]
-        scope = self._scope(host, service, job["container"], (None, None))
+        process = f"{service.name}--{name}"
+        scope = self._scope(host, service, job["container"], process, (None, None))
         self.configs.origins.muted = True
         try:
             spec = self._spec(scope, host, service, job["container"], job["container"], extra=job["config"])
         finally:
             self.configs.origins.muted = False
         spec |= {
-            "name": f"{service.name}--{name}",
+            "name": process,
             "process": scope.tree(job["process"], f"jobs:{name}:process"),
             "restart": "none",
             "liveness": None,
@@ -73,8 +75,13 @@ class SpecBuilder:
         }
         return made, scope.used
 
-    def _scope(self, host: Host, service: Service, name: str, each: tuple[str | None, Any]) -> Scope:
-        return Scope(self.cloud, self.shared, host, service, service.containers[name], each)
+    def _scope(self, host: Host, service: Service, name: str, process: str, each: tuple[str | None, Any]) -> Scope:
+        container = {**service.containers[name], "limits": self._limits(service, name)}
+        return Scope(self.cloud, self.shared, host, service, container, process, each)
+
+    def _limits(self, service: Service, name: str) -> dict[str, Any]:
+        own = service.containers[name]["limits"]
+        return {"pids": PIDS, "nofile": NOFILE, **own, **self.cloud.limits[service.name].get(name, {})}
 
     def _inputs(
         self, scope: Scope, service: Service, spec: Mapping[str, Any], job: Mapping[str, Any]
@@ -111,7 +118,6 @@ class SpecBuilder:
         plain = scope.tree({k: v for k, v in raw.items() if k != "config"}, name)
         root = plain["privileges"]["root"]
         uid = 0 if root else UIDS[raw["user"]]
-        limits = {"pids": PIDS, "nofile": NOFILE, **plain["limits"], **self.cloud.limits[service.name].get(name, {})}
         probes = _Probes(host, service, name)
         return {
             "name": instance,
@@ -131,7 +137,7 @@ class SpecBuilder:
             **{
                 key: plain["privileges"][key] for key in ("capabilities", "devices", "security", "pid_host", "ipc_host")
             },
-            "limits": limits,
+            "limits": self._limits(service, name),
             "restart": plain["restart"],
             "stop_timeout": units.seconds(plain["stop_timeout"]),
             "stop_signal": plain["stop_signal"],

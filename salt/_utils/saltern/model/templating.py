@@ -14,6 +14,7 @@ from urllib.parse import quote
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from saltern.model import messaging, units
 from saltern.model.cloud import Cloud, Host
 from saltern.model.services import Service
 from saltern.model.units import hostport
@@ -38,7 +39,7 @@ def _environment(files: tuple[tuple[str, str], ...]) -> jinja2.Environment:
     def load(name: str) -> tuple[str, str, Any] | None:
         return (sources[name], name, lambda: True) if name in sources else None
 
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FunctionLoader(load),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -46,6 +47,8 @@ def _environment(files: tuple[tuple[str, str], ...]) -> jinja2.Environment:
         keep_trailing_newline=True,
         cache_size=-1,
     )
+    environment.filters["bytes"] = units.size
+    return environment
 
 
 @lru_cache(maxsize=8192)
@@ -67,9 +70,10 @@ class Scope:
         host: Host,
         service: Service,
         container: Mapping[str, Any],
+        process: str,
         each: tuple[str | None, Any] = (None, None),
     ) -> None:
-        self.cloud, self.service = cloud, service
+        self.cloud, self.host, self.service, self.process = cloud, host, service, process
         self.used: set[str] = set()
         self.public: dict[str, Any] = {
             **shared,
@@ -80,8 +84,15 @@ class Scope:
             "each": {"key": each[0], "value": each[1]},
             "secret": _files_only,
             "database_url": _files_only,
+            "transport_url": _files_only,
+            "oslo_messaging": self.oslo_messaging,
         }
-        self.secret_context = {**self.public, "secret": self.secret, "database_url": self.database_url}
+        self.secret_context = {
+            **self.public,
+            "secret": self.secret,
+            "database_url": self.database_url,
+            "transport_url": self.transport_url,
+        }
 
     def secret(self, name: str, index: int | None = None) -> str:
         """A secret's value, or an item of a list of them."""
@@ -117,6 +128,25 @@ class Scope:
         password = quote(self.secret(database["password"]), safe="")
         place = hostport(self.cloud.vip, provider.frontends[0].port)
         return f"mysql+pymysql://{database['user']}:{password}@{place}/{database['name']}?charset=utf8mb4"
+
+    def transport_url(self) -> str:
+        """oslo.messaging's URL of all members of the message queue."""
+        given, _ = self._messaging()
+        return messaging.transport_url(self.cloud, given, self.secret(given["password"]))
+
+    def oslo_messaging(self) -> str:
+        """The section ``[oslo_messaging_rabbit]``; it holds no secret."""
+        given, own = self._messaging()
+        return messaging.section(given, own["options"], self.host.id, self.process)
+
+    def _messaging(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """What the provider gives, and what this service asks for."""
+        if self.service.messaging is None:
+            raise Refused(f'service "{self.service.name}" uses no messaging; declare it: messaging: {{}}')
+        provider = self.cloud.provider("messaging")
+        if provider is None:
+            raise Refused("no enabled service provides messaging")
+        return provider.provides["messaging"], self.service.messaging
 
     def file(self, name: str, parameters: Mapping[str, Any]) -> str:
         """Render one of the service's template files. Raises TemplateFault."""

@@ -60,7 +60,8 @@ class Session:
 def steps(plan: Mapping[str, Any], mode: str) -> list[dict[str, Any]]:
     """All steps of a run in the order in which a person reads them: the plan's, between compare and the last removal.
 
-    Stopping and destroying take the waves backwards, one after another: what others need goes last.
+    Stopping and destroying take the waves backwards, one after another: what others need goes last. So are the hosts of
+    a wave: the member of a cluster that was stopped last knows most, and is the one that a start begins with.
     """
     hosts = list(plan["hosts"])
     compare = {**COMPARE, "hosts": hosts, "containers": [], "requires": [], "serial": 0}
@@ -69,6 +70,7 @@ def steps(plan: Mapping[str, Any], mode: str) -> list[dict[str, Any]]:
         verb = mode.capitalize()
         for wave in waves:
             wave["title"] = wave["title"].replace("Start", verb, 1)
+            wave["hosts"] = wave["hosts"][::-1]
         found = [compare, *waves]
     else:
         found = [compare, *(dict(step) for step in plan["steps"])]

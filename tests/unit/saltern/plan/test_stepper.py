@@ -255,3 +255,14 @@ def test_steps_need_a_run(stepper: Stepper) -> None:
 def test_stop_takes_the_waves_backwards() -> None:
     found = session.steps(make_plan(), "stop")
     assert [step["title"] for step in found[1:]] == ["Stop keystone", "Stop kolla_toolbox", "Stop mariadb"]
+
+
+def test_who_is_started_first_is_stopped_last(stepper: Stepper, salt: FakeSalt) -> None:
+    salt.returns = ALL_NEW
+    for mode, hosts in (("deploy", [["ctl1"], ["ctl2"]]), ("stop", [["ctl2"], ["ctl1"]])):
+        salt.calls.clear()
+        stepper.begin(make_plan(), Order(mode, mode), test=False)
+        stepper.compare()
+        stepper.act("start keystone")
+        assert [called for _, called, _ in salt.calls] == hosts
+        stepper.finish()

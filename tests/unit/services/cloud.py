@@ -16,7 +16,10 @@ SERVICES = CHECKOUT / "states/openstack/services"
 ALL = ["control", "database", "messaging", "loadbalancer", "network", "compute", "storage"]
 
 AIO = {"aio": {"address": "10.0.0.11", "roles": ALL}}
-THREE = {f"ctl{n}": {"address": f"10.0.0.1{n}", "roles": ["control", "database", "loadbalancer"]} for n in (1, 2, 3)}
+CONTROLLER = ["control", "database", "messaging", "loadbalancer"]
+THREE = {f"ctl{n}": {"address": f"10.0.0.1{n}", "roles": CONTROLLER} for n in (1, 2, 3)}
+# services: of a pillar that switches on every folder there is, also those that are off unless an operator wants them
+EVERY = {path.parent.name: {"enabled": True} for path in sorted(SERVICES.glob("*/service.yaml"))}
 
 
 def fernet_key(name: str, number: int) -> str:

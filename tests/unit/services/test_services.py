@@ -15,7 +15,7 @@ CLOUDS = {"one host": cloud.AIO, "three hosts": cloud.THREE}
 
 @pytest.fixture(scope="module", params=CLOUDS, ids=str)
 def made(request: pytest.FixtureRequest) -> Any:
-    return cloud.compiled(CLOUDS[request.param])
+    return cloud.compiled(CLOUDS[request.param], services=cloud.EVERY)
 
 
 def specs(made: Any) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def test_nothing_is_privileged_and_roots_are_read_only(made: Any) -> None:
 def test_every_file_is_readable_by_its_service_only_and_lies_in_a_writable_directory(made: Any) -> None:
     for spec in specs(made):
         for file in spec["files"]:
-            assert file["mode"] == "0600" and UIDS[file["owner"]] == spec["uid"]
+            assert file["mode"] in ("0600", "0400") and UIDS[file["owner"]] == spec["uid"]
             assert any(file["dest"].startswith(f"{path}/") for path in spec["writable"]), file["dest"]
 
 
@@ -49,7 +49,7 @@ def test_secrets_reach_files_only(made: Any) -> None:
 
 def test_configuration_files_of_openstack_parse(made: Any) -> None:
     for spec in specs(made):
-        for file in spec["files"]:
+        for file in spec["files"] if spec["service"] != "rabbitmq" else ():  # its own language, without sections
             if file["name"].endswith((".conf", ".ini", ".cnf")):
                 parser = RawConfigParser(strict=False)
                 parser.read_string(file["content"])

@@ -17,7 +17,7 @@ from saltern.contract import events
 from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import DOCKER_URL, HOST_ROOT
 from saltern.host import build as building
-from saltern.host import build_base, build_refresh
+from saltern.host import build_base, build_refresh, inside
 from saltern.host import places as host_places
 from saltern.host.build_settings import gather
 from saltern.host.engine import Engine, image_ids
@@ -266,6 +266,45 @@ def fingerprints(paths):
         return host_places.fingerprints(paths)
     except SalternError as exc:
         raise CommandExecutionError(str(exc))
+
+
+def contents(reference):
+    """
+    What is inside an image: its packages with versions and licences, and its configuration. Nothing of it is executed.
+
+    reference
+        Its name or id.
+
+    Returns ``{"id", "size", "created", "config", "distribution", "python"}``, sizes in bytes. Raises
+    CommandExecutionError when there is no such image.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt builder openstack_image.contents saltern/keystone:2025.2
+    """
+    found = _with_engine(lambda engine: inside.contents(engine, reference, files=False))
+    del found["files"]
+    return found
+
+
+def compared(a, b):
+    """
+    Two images beside each other: the packages and the configuration of both, and the files that differ.
+
+    a, b
+        Their names or ids.
+
+    Returns ``{"a", "b", "files": {"added", "removed", "changed"}}``. Raises CommandExecutionError when one is missing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt builder openstack_image.compared saltern/keystone:2025.2 saltern/keystone:2026.1
+    """
+    return _with_engine(lambda engine: inside.compared(engine, a, b))
 
 
 def _build(work, request, suite, mirrors, distro):

@@ -101,6 +101,7 @@ def test_two_builds_of_the_same_inputs_differ_in_their_times_alone(place: Place)
         after = inside.contents(place.engine, place.options.reference(name))
         assert after.pop("id") != before[name].pop("id"), "an id holds the time of its making"
         assert after["files"]
+        assert after.pop("created") != before[name].pop("created")
         assert after == before[name]
 
 

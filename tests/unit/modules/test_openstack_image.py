@@ -130,3 +130,14 @@ def test_fingerprints_and_what_is_no_source(module: Any, tmp_path: Path) -> None
     (tmp_path / "setup.cfg").unlink()
     with pytest.raises(CommandExecutionError, match="no Python project"):
         module.fingerprints([str(tmp_path)])
+
+
+def test_what_is_inside_comes_without_its_files(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def contents(engine: Any, reference: str, *, files: bool) -> dict[str, Any]:
+        assert not files
+        return {"id": reference, "files": {}}
+
+    monkeypatch.setattr(module.inside, "contents", contents)
+    monkeypatch.setattr(module.inside, "compared", lambda engine, a, b: {"a": a, "b": b})
+    assert module.contents("x/app:1") == {"id": "x/app:1"}
+    assert module.compared("x/app:1", "x/app:2") == {"a": "x/app:1", "b": "x/app:2"}

@@ -60,14 +60,15 @@ def contents(engine: Engine, reference: str, *, files: bool = True) -> dict[str,
     files
         Whether the files are listed and hashed; the packages come in any case.
 
-    Returns ``{"id", "size", "config": {"user", "env", "cmd", "entrypoint", "labels", …}, "distribution", "python",
-    "files"}``, sizes in bytes. Raises ImageMissing when there is no such image.
+    Returns ``{"id", "size", "created", "config": {"user", "env", "cmd", "entrypoint", "labels", …}, "distribution",
+    "python", "files"}``, sizes in bytes. Raises ImageMissing when there is no such image.
     """
     inspected = _inspect(engine, reference)
     found = read(engine, inspected["Id"], hashes=files)
     return {
         "id": inspected["Id"],
         "size": int(inspected.get("Size", 0)),
+        "created": str(inspected.get("Created", "")),
         "config": config(inspected.get("Config") or {}),
         **packages(found),
         "files": found.files if files else {},

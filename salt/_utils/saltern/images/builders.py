@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from saltern.contract.errors import BuildFailed, SalternError
 from saltern.contract.names import HOST_ROOT
 from saltern.host import build as host_build
-from saltern.host import build_refresh, registry
+from saltern.host import build_refresh, inside, registry
 from saltern.host import places as host_places
 from saltern.host.build import BuildRequest, Report, StepFailed, silent
 from saltern.host.build_base import BaseRequest, import_base
@@ -48,6 +48,12 @@ class Builder(Protocol):
 
     def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
         """Packages of images (name → reference) that the mirror has newer: image → package → version."""
+
+    def contents(self, reference: str) -> dict[str, Any]:
+        """Configuration and packages of an image (`saltern.host.inside.contents`, without its files)."""
+
+    def compared(self, a: str, b: str) -> dict[str, Any]:
+        """Two images beside each other (`saltern.host.inside.compared`)."""
 
     def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
         """Push images: reference → ``{"digest", "layers_pushed"}``; raises SalternError."""
@@ -128,6 +134,12 @@ class LocalBuilder:
     def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
         return build_refresh.outdated(self.engine, images, asker, self.settings, network=network)
 
+    def contents(self, reference: str) -> dict[str, Any]:
+        return inside.contents(self.engine, reference, files=False)
+
+    def compared(self, a: str, b: str) -> dict[str, Any]:
+        return inside.compared(self.engine, a, b)
+
     def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
         registry.trust(self.access)
         return {each: registry.push(self.engine, each, self.access) for each in references}
@@ -173,6 +185,12 @@ class MinionBuilder:
     def outdated(self, images: dict[str, str], asker: str, network: str) -> dict[str, dict[str, str]]:
         arguments = {"images": images, "asker": asker, "network": network, **self._where}
         return dict(self._ask("openstack_image.outdated", arguments))
+
+    def contents(self, reference: str) -> dict[str, Any]:
+        return dict(self._ask("openstack_image.contents", {"reference": reference}))
+
+    def compared(self, a: str, b: str) -> dict[str, Any]:
+        return dict(self._ask("openstack_image.compared", {"a": a, "b": b}))
 
     def push(self, references: list[str]) -> dict[str, dict[str, Any]]:
         return self._moved("openstack_image.push", references)

@@ -17,7 +17,7 @@ from typing import Any
 
 from saltern.contract.errors import BuildFailed
 from saltern.host.build import Report, labels, silent
-from saltern.images import custom, locks, registry, select
+from saltern.images import custom, locks, registry, sbom, select
 from saltern.images.builders import Builder
 from saltern.images.causes import Causes
 from saltern.images.context import write_context
@@ -212,6 +212,10 @@ def _one(run: Build, exchange: registry.Exchange, name: str, place: str) -> dict
         raise explained(error, place or "the builder", run.tree.options) from error
     _remember(run, image, made["id"], {key: made[key] for key in ("size", "seconds", "layers") if key in made})
     exchange.made(image, place, made["id"])
+    if packages := made.get("packages"):
+        options = run.tree.options
+        about = (image.name, image.inputs, made["id"], image.release or "", run.clock.now())
+        sbom.write(run.state, sbom.Subject(*about, options.distro, options.suite), packages)
     return made
 
 

@@ -69,6 +69,11 @@ def pss(pattern: str) -> int:
     return total // 1024
 
 
+def load() -> str:
+    """How busy the machine is."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
 def machine() -> str:
     """One line about what it ran on; wall times are to be read as ratios."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)

@@ -53,19 +53,19 @@ class Site:
     def image(self, text: str) -> None:
         (self.root / "checkout/images/app/hello").write_text(text)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The verb in the background."""
+    def start(self, *arguments: str, verb: str = "build") -> subprocess.Popen[str]:
+        """A verb in the background."""
         script = pathlib.Path(sys.executable).with_name("salt-run")
         return subprocess.Popen(
-            [sys.executable, str(script), "-c", str(self.config), "openstack.build", *arguments],
+            [sys.executable, str(script), "-c", str(self.config), f"openstack.{verb}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
+    def run(self, *arguments: str, verb: str = "build") -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, verb=verb)
         out, err = process.communicate(timeout=180)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -128,6 +128,19 @@ def site(factories: FactoriesManager) -> Iterator[Site]:
             for tag in image.get("RepoTags") or ():
                 if tag.startswith(f"{namespace}/"):
                     engine.api.remove_image(tag, force=True)
+
+
+def test_the_overview_says_what_a_build_would_do(site: Site) -> None:
+    assert site.run("names=app,two").returncode == 0
+    site.image("edited\n")
+    shown = site.run("--out=json", verb="images")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    data = json.loads(shown.stdout)
+    states = {entry["image"]: (entry["state"], entry["reason"]) for entry in data["images"]}
+    assert states == {"distro": ("fresh", ""), "app": ("stale", "hello changed"), "two": ("fresh", "")}
+    assert "◐ stale: hello changed (app)" in site.run(verb="images").stdout
+    assert site.run("names=nosuch", verb="images").returncode == 2
+    site.image("hello\n")
 
 
 def test_built_then_left_alone_then_failing(site: Site) -> None:

@@ -95,7 +95,8 @@ def ensure(name, image, arguments=None, test=False):
         Reference or id of an image on this host.
 
     arguments : None
-        Further fields of a container's spec (docs/interfaces.md, section 4).
+        Further fields of a container's spec (docs/interfaces.md, section 4); ``layout: kolla`` for an image that Kolla
+        built (docs/contract.md).
 
     test : False
         Only say what would be done.

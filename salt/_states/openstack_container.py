@@ -68,7 +68,8 @@ def running(name, image=None, **kwargs):
 
     kwargs
         Fields of a container's spec (docs/interfaces.md, section 4): command, user, environment, writable, mounts,
-        capabilities, limits, restart, liveness, readiness, process, files, ...
+        capabilities, limits, restart, liveness, readiness, process, files, ...; and ``layout: kolla`` for an image
+        that Kolla built (docs/contract.md).
 
     .. code-block:: yaml
 

@@ -58,14 +58,21 @@ def images(names="", profile="", release=None, type=None, distro=None):
         options = factory.options_from(chosen, release=release and str(release), type=type, distro=distro)
         minions = factory.builders_of(chosen["hosts"], options, master.accepted)
 
-        def list_all():
-            function = "openstack_image.list"
-            answers = master.ask(minions, function)
+        def ask(function, *args):
+            answers = master.ask(minions, function, *args)
             return {minion: factory.answer_of(minion, function, answers) for minion in minions}
+
+        def list_all():
+            return ask("openstack_image.list")
+
+        def ask_paths(paths):
+            return ask("openstack_image.fingerprints", [paths])
 
         folder = factory.folder(__opts__.get("saltern_checkout"))
         wanted = {"names": factory.words(names), "profiles": factory.words(profile)}
-        return front.answer("images", overview(list_all, folder, options, state=master.root, **wanted))
+        return front.answer(
+            "images", overview(list_all, folder, options, state=master.root, ask_paths=ask_paths, **wanted)
+        )
     except factory.NoAnswer as exc:
         return front.error(exc, front.UNREACHABLE)
     except (salt.exceptions.CommandExecutionError, SalternError) as exc:

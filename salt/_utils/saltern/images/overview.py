@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saltern.images import select
+from saltern.images import custom, select
 from saltern.images.causes import Causes
 from saltern.images.decide import Listing, Todo, survey
 from saltern.images.options import Options
@@ -30,6 +30,7 @@ def overview(
     state: Path,
     names: Sequence[str] = (),
     profiles: Sequence[str] = (),
+    ask_paths: Callable[[list[str]], Mapping[str, Mapping[str, str | None]]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """What there is of each image, and whether it is what its inputs say.
@@ -45,6 +46,9 @@ def overview(
         State root of the master, below which builds are remembered.
     names, profiles
         Images to show, with all they need; none = all.
+    ask_paths
+        Gives builder → path → digest, `saltern.images.builders.Builder.fingerprints`; called only when the operator's
+        additions name paths on the builder.
     now
         Gives the seconds since the epoch.
 
@@ -53,7 +57,9 @@ def overview(
     seconds), sizes are bytes. Raises SalternError for a tree that is broken and for a name that no image has.
     """
     record = read_record(state)
-    tree = load(folder, options, record.packages)
+    paths = custom.paths(options.custom)
+    known = custom.agreed(ask_paths(paths)) if ask_paths and paths else None
+    tree = load(folder, options, record.packages, known)
     selected = tree.select(select.chosen(tree, folder, names, profiles))
     listings = list_all()
     found = survey(tree, selected, listings, record, Causes(tree, record))

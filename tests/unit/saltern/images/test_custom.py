@@ -16,6 +16,7 @@ from saltern.host.places import EPOCH, Place, add, fingerprint, fingerprints
 from saltern.images import custom
 from saltern.images.causes import own_changes
 from saltern.images.options import Options, options_from
+from saltern.images.overview import overview
 from saltern.images.record import Record
 from saltern.images.run import build_all, decide
 from saltern.images.tree import Tree, TreeBroken, load
@@ -297,6 +298,23 @@ def test_paths_of_images_that_are_not_asked_for_do_not_stop_a_build(folder: Path
     custom.missing(tree.images[name].custom for name in tree.select(["other"]))
     with pytest.raises(SalternError, match="on the builder"):
         custom.missing(tree.images[name].custom for name in tree.select(["app"]))
+
+
+def test_the_overview_asks_for_what_is_named(folder: Path, tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def ask(paths: list[str]) -> dict[str, dict[str, str | None]]:
+        asked.append(paths)
+        return {"b1": {PATH: "1" * 16}}
+
+    chosen = options(app={"source": {"path": PATH}})
+    image = load(folder, chosen, {}, {PATH: "1" * 16}).images["app"]
+    there = {"id": "id", "tags": [image.reference], "image": "app", "inputs": image.inputs, "release": "", "size": 1}
+    found = overview(lambda: {"b1": [there]}, folder, chosen, state=tmp_path, names=["app"], ask_paths=ask)
+    assert [each["state"] for each in found["images"] if each["image"] == "app"] == ["fresh"]
+    assert asked == [[PATH]]
+    overview(lambda: {"b1": [there]}, folder, options(), state=tmp_path, ask_paths=ask)
+    assert len(asked) == 1
 
 
 def test_nothing_is_asked_when_nothing_is_named() -> None:

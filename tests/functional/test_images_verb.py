@@ -200,3 +200,26 @@ def test_only_render(site: Site) -> None:
     rendered = site.run("only_render=True", "names=app")
     assert rendered.returncode == 0
     assert f"FROM {site.namespace}/distro:2025.2" in (site.root / "state/rendered/app/Dockerfile").read_text()
+
+
+def test_a_full_disk_is_a_sentence_and_the_former_image_stays(site: Site) -> None:
+    dockerfile = site.root / "checkout/images/app/Dockerfile.j2"
+    dockerfile.write_text(DOCKERFILE + "RUN echo much > /dev/full\n")
+    with Engine() as engine:
+        former = engine.inspect_image(f"{site.namespace}/app:2025.2")
+        full = site.run("names=app")
+        assert full.returncode == 1
+        assert "✗ app: the disk of b1 is full" in full.stdout
+        assert "Free space on b1" in full.stdout
+        assert engine.inspect_image(f"{site.namespace}/app:2025.2") == former
+    report = json.loads(max((site.root / "state/builds").glob("*.json")).read_text())
+    assert next(entry["error"] for entry in report["images"] if entry["result"] == "failed") == "the disk of b1 is full"
+
+
+def test_dependencies_and_a_registry_that_is_not_there(site: Site) -> None:
+    shown = site.run("list_dependencies=True", "names=^app$")
+    assert shown.returncode == 0
+    assert shown.stdout.splitlines()[:2] == ["distro *", "└ app"]
+    refused = site.run("push=True")
+    assert refused.returncode == 2
+    assert "there is no registry to push to" in refused.stdout

@@ -11,6 +11,7 @@ pass its smoke test (`saltern.host.smoke`) before, so that whatever has a name m
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -305,20 +306,25 @@ def _forget(engine: Engine, last: str) -> None:
 @contextmanager
 def with_settings(context: Path, settings: Settings, places: Sequence[Place] = ()) -> Iterator[IO[bytes]]:
     """The context's tar with this machine's settings below ``settings/`` and its places added, as an open file."""
-    with tempfile.TemporaryFile() as file:
-        with open(context, "rb") as original:
-            while chunk := original.read(1 << 20):
-                file.write(chunk)
-        file.seek(0)
-        with tarfile.open(fileobj=file, mode="a:") as tar:
-            for path, content in sorted(settings.files.items()):
-                entry = tarfile.TarInfo(f"settings/{path}")
-                entry.size, entry.mode = len(content), 0o644
-                tar.addfile(entry, io.BytesIO(content))
-            for place in places:
-                add_place(tar, place)
-        file.seek(0)
-        yield file
+    try:
+        with tempfile.TemporaryFile() as file:
+            with open(context, "rb") as original:
+                while chunk := original.read(1 << 20):
+                    file.write(chunk)
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="a:") as tar:
+                for path, content in sorted(settings.files.items()):
+                    entry = tarfile.TarInfo(f"settings/{path}")
+                    entry.size, entry.mode = len(content), 0o644
+                    tar.addfile(entry, io.BytesIO(content))
+                for place in places:
+                    add_place(tar, place)
+            file.seek(0)
+            yield file
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise BuildFailed("no space left on device for the build's context", where=tempfile.gettempdir()) from error
 
 
 @contextmanager

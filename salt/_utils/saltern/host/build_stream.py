@@ -74,6 +74,9 @@ class BuildStream:
         """The failure in one line: the last words of the step's own output, else the engine's."""
         if not _CODE.search(self.error):
             return self.error
+        # apt tells the cause first, others last
+        if apt := next((line for line in self.tail if line.startswith("E: ")), ""):
+            return apt.strip()
         telling = [line for line in self.tail if re.search(r"(?i)\berror\b|\be: |failed|cannot|no such|denied", line)]
         return (telling or list(self.tail) or [self.error])[-1].strip()
 

@@ -136,7 +136,8 @@ def _steps(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> Cha
         return [f"Dockerfile: {len(added)} steps added, {len(removed)} removed"]
     if removed and removed == added:  # differs behind what is told of it
         return [f"Dockerfile: {added[0]} changed"]
-    return [f"Dockerfile: {mark} {step}" for mark, steps in (("−", removed), ("+", added)) for step in steps]
+    marked = [f"{mark} {step}" for mark, steps in (("−", removed), ("+", added)) for step in steps]
+    return [f"Dockerfile: {', '.join(marked)}"] if marked else []
 
 
 class Causes:

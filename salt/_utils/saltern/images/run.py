@@ -7,6 +7,7 @@ the only call.
 
 from __future__ import annotations
 
+import errno
 import statistics
 import threading
 import time
@@ -203,7 +204,7 @@ def _one(run: Build, exchange: registry.Exchange, name: str, place: str) -> dict
         return {"id": todo.id, "seconds": 0.0}
 
     def again(number: int, error: BaseException) -> None:
-        run.report("retry", {"image": image.name, "try": number, "text": str(error)})
+        run.report("retry", {"image": image.name, "try": number, "text": getattr(error, "message", str(error))})
 
     try:
         exchange.provide(image, place)
@@ -252,7 +253,12 @@ def _build(run: Build, builder: Builder, image: Image) -> dict[str, Any]:
     try:
         context = write_context(image, run.state / CONTEXTS)
     except OSError as error:
-        raise BuildFailed(error.strerror or str(error), where=str(error.filename or run.state / CONTEXTS)) from error
+        full = error.errno == errno.ENOSPC
+        raise BuildFailed(
+            "the master's disk is full" if full else error.strerror or str(error),
+            where=str(error.filename or run.state / CONTEXTS),
+            hint="Free space there, then run the build again: what is finished stays" if full else "",
+        ) from error
     request |= {"smoke": list(image.smoke), "shipped": not image.build_only, "root": bool(image.root)}
     if image.custom and image.custom.sources:
         request["places"] = [each.as_place() for each in image.custom.sources.values()]

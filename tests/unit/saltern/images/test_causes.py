@@ -90,7 +90,7 @@ def test_removed_and_a_new_parent(folder: Path) -> None:
     [
         ("RUN two\n", "RUN two\nRUN three\n", "Dockerfile: + three"),
         ("RUN two\n", "", "Dockerfile: − two"),
-        ("RUN one\n", f"RUN {'o' * 80}\n", f"Dockerfile: − one, Dockerfile: + {'o' * 60}"),
+        ("RUN one\n", f"RUN {'o' * 80}\n", f"Dockerfile: − one, + {'o' * 60}"),
         ("RUN one\nRUN two\n", "RUN 1\nRUN 2\nRUN 3\n", "Dockerfile: 3 steps added, 2 removed"),
     ],
 )

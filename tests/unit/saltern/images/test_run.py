@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,16 @@ def test_a_broken_record_costs_no_build(folder: Path) -> None:
     (folder.parent / "state" / "images.json").write_text("{")
     fake.calls.clear()
     assert set(results(run(fake, folder)).values()) == {"unchanged"}
+
+
+def test_a_full_disk_of_the_master_is_told_as_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fake = Fake()
+    run(fake, folder, names=["distro"])
+    monkeypatch.setattr("saltern.images.run.write_context", full)
+    data = run(fake, folder, names=["base"])
+    (failed,) = [entry for entry in data["images"] if entry["result"] == "failed"]
+    assert failed["error"] == "the master's disk is full"
+    assert str(folder.parent / "state") in failed["where"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,28 @@ def test_a_registry_that_is_away(pushed: Site) -> None:
     assert site.said("pull", "hosts=ctl1")[0] == 0
 
 
+def test_an_interrupt_ends_the_pull(pushed: Site) -> None:
+    site, record = pushed, pushed.cloud.state / "images.json"
+    references = [site.reference(name) for name in IMAGES]
+    digests = site.ask(site.builder, "openstack_image.resolve", references, model=site.cloud.plan()["digest"])
+    record.write_text(json.dumps({"packages": {}, "builds": {name: {"digest": digests[name]} for name in references}}))
+    mark = site.cloud.events.mark()
+    site.registry.freeze()
+    try:
+        process = site.cloud.popen("openstack.pull", "hosts=ctl1")
+        fetching = lambda data: data.get("fun") == "openstack_image.fetch"  # noqa: E731
+        site.cloud.events.wait("salt/job/*/new", since=mark, where=fetching)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        site.registry.thaw()
+        record.unlink()
+    assert process.returncode == 1, out + err
+    assert "interrupted; the hosts stop" in out
+    assert "Traceback" not in out + err
+    assert site.said("pull", "hosts=ctl1")[0] == 0
+
+
 def test_mistakes_are_sentences(site: Site) -> None:
     site.pillar()
     code, text = site.said("pull", "hosts=ctl9")
@@ -246,6 +269,7 @@ def test_a_bundle_brings_images_and_a_flipped_byte_is_refused(site: Site) -> Non
     assert "2 loaded" in text
     for name in ("alpha", "beta"):
         assert site.id(site.host, site.reference(name)) == site.id(site.builder, site.reference(name))
+    assert site.id(site.host, site.reference("gamma")) is None, "this host does not need it"
     assert not list((site.cloud.state / "bundles-served").iterdir())
     assert not list((site.host.base / "srv").rglob("*images.tar")), "the fetched copy is gone"
     assert site.said("images_import", f"path={folder}")[1].startswith("2 hosts: all images of 2025.2 are there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import ssl
 import subprocess
 import time
@@ -65,6 +66,16 @@ auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}
             self._process.terminate()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """It hangs: connections are taken, nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         trusting = ssl.create_default_context(cafile=str(self.folder / "server.crt"))

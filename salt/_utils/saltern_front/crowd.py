@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import salt.client
@@ -45,19 +46,34 @@ class Crowd:
         An interrupt ends the jobs that run, and is raised again.
         """
 
-        def one(host: str) -> Any:
-            if self._stopped:
-                return None
-            answer = self._one(host, function, dict(questions[host]))
-            ended(host, answer)
-            return answer
+        waiting, results = deque(questions), queue.SimpleQueue[tuple[str, Any, BaseException | None]]()
 
-        with ThreadPoolExecutor(max_workers=self._at_once) as pool:
-            try:
-                return dict(zip(questions, pool.map(one, questions), strict=True))
-            except BaseException:
-                self._stop()
-                raise
+        def work() -> None:
+            while waiting and not self._stopped:
+                try:
+                    host = waiting.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                try:
+                    results.put((host, self._one(host, function, dict(questions[host])), None))
+                except BaseException as error:
+                    results.put((host, None, error))
+
+        # daemons: after an interrupt nobody waits for answers that do not come any more
+        for _ in range(min(self._at_once, len(questions))):
+            threading.Thread(target=work, daemon=True).start()
+        found: dict[str, Any] = {}
+        try:
+            while len(found) < len(questions):
+                host, answer, error = results.get()
+                if error is not None:
+                    raise error
+                found[host] = answer
+                ended(host, answer)
+        except BaseException:
+            self._stop()
+            raise
+        return {host: found[host] for host in questions}
 
     def _one(self, host: str, function: str, arguments: dict[str, Any]) -> Any:
         def new_jid() -> str:

@@ -112,17 +112,17 @@ def load(
         The host's directory of locks.
 
     Returns reference → ``{"result": "loaded" | "there" | "failed", "id", "seconds"}``, a failed one with ``error`` and
-    ``hint``;
-    ``seconds`` are those of the whole archive, fetching it among them. Raises TransferFailed when the engine does not
-    take the archive.
+    ``hint``; ``seconds`` are those of the whole archive, fetching it among them. Raises TransferFailed when the engine
+    does not take the archive.
     """
     began = clock()
     before = image_ids(engine.images())
     lacking = {reference for reference, image in wanted.items() if image not in before}
     with making(locks):
+        brought: list[str] = []
         if lacking:
             with open(archive(), "rb") as file:
-                _load(engine, file)
+                brought = _load(engine, file)
         after = image_ids(engine.images()) if lacking else before
         found: dict[str, dict[str, Any]] = {}
         for reference, image in wanted.items():
@@ -135,8 +135,9 @@ def load(
             found[reference] = {"result": "loaded" if reference in lacking else "there", "id": image}
             if reference in lacking:
                 found[reference]["seconds"] = round(clock() - began, 1)
-        if lacking:
-            _forget_other_names(engine, set(wanted.values()), before, wanted)
+        for name in brought:  # other clouds' names, and images that this host does not need
+            if name not in wanted and name not in before:
+                remove(engine, name)
     return found
 
 
@@ -179,22 +180,21 @@ def _archive(engine: Engine, references: list[str], path: Path, compress: bool) 
     os.chmod(path, 0o600)
 
 
-def _load(engine: Engine, file: IO[bytes]) -> None:
+def _load(engine: Engine, file: IO[bytes]) -> list[str]:
+    """Names that the archive brought."""
+    names = []
+
     def read(api: Any) -> None:
         for message in api.load_image(file):
             if message.get("error") or message.get("errorDetail"):
                 raise failed(str((message.get("errorDetail") or {}).get("message") or message.get("error")))
+            head, colon, name = str(message.get("stream") or "").strip().partition("Loaded image: ")
+            if colon and not head:
+                names.append(name)
 
     try:
         engine.call("load images", read)
     except TransferFailed as error:
         error.where = "load images"
         raise
-
-
-def _forget_other_names(engine: Engine, ids: set[str], before: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Names that the archive brought along and this cloud does not use."""
-    for image in engine.images():
-        for name in image.get("RepoTags") or ():
-            if image["Id"] in ids and name not in wanted and name not in before:
-                remove(engine, name)
+    return names

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,6 +164,9 @@ def resolve(engine: Engine, references: list[str], access: Access) -> dict[str, 
 
     found = {}
     for reference in references:
-        with suppress(SalternError):  # whoever pulls it says what is wrong
+        try:
             found[reference] = ask(reference)
+        except SalternError as error:  # whoever pulls it says what is wrong
+            if registry.failed(error.message).transient:
+                break  # a registry that does not answer would cost its patience for each
     return {reference: digest for reference, digest in found.items() if digest}

@@ -44,8 +44,8 @@ def build(
         (``^nova-``). What they need is built too.
 
     profile : none
-        ``infra``, ``main``, ``all`` or profiles of ``openstack:images:profiles``, separated by commas; added to
-        ``names``.
+        ``infra``, ``main``, ``all``, ``enabled`` (what the pillar's services need) or profiles of
+        ``openstack:images:profiles``, separated by commas; added to ``names``.
 
     release : None
         Build for this release instead of the pillar's.
@@ -74,14 +74,12 @@ def build(
 
         salt-run openstack.build
         salt-run openstack.build names=keystone,haproxy refresh=True
+        salt-run openstack.build profile=enabled
         salt-run openstack.build profile=main type=binary release=2025.1
     """
     try:
-        chosen = _front().plan_module("images")
-        if not isinstance(chosen, dict):
-            return front.answer("error", {"message": str(chosen)}, front.WRONG)
-        options = images.options_from(chosen, release=release and str(release), type=type, distro=distro)
         wanted = {"names": images.words(names), "profiles": images.words(profile)}
+        options, chosen = _front().images(profiles=wanted["profiles"], release=release, type=type, distro=distro)
         folder = images.folder(__opts__.get("saltern_checkout"))
         if list_dependencies:
             return front.answer("dependencies", images.needs_all(folder, options, state=_front().root, **wanted))

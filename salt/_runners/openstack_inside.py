@@ -28,10 +28,7 @@ def _front():
 def _asked(work, host=None, release=None):
     """What ``work(builder, options)`` says, or the answer that tells what is wrong."""
     try:
-        chosen = _front().plan_module("images")
-        if not isinstance(chosen, dict):
-            return front.answer("error", {"message": str(chosen)}, front.WRONG)
-        options = images.options_from(chosen, release=release and str(release))
+        options, chosen = _front().images(release=release)
         minion = host or images.builder_of(chosen["hosts"], options, _front().accepted)
 
         def ask(function, kwargs):

@@ -31,8 +31,8 @@ def images(names="", profile="", release=None, type=None, distro=None):
         Images, separated by commas or spaces: names, or regular expressions; what they need is shown too.
 
     profile : none
-        ``infra``, ``main``, ``all`` or profiles of ``openstack:images:profiles``, separated by commas; added to
-        ``names``.
+        ``infra``, ``main``, ``all``, ``enabled`` (what the pillar's services need) or profiles of
+        ``openstack:images:profiles``, separated by commas; added to ``names``.
 
     release : None
         Images of this release instead of the pillar's.
@@ -52,10 +52,8 @@ def images(names="", profile="", release=None, type=None, distro=None):
     """
     master = _front()
     try:
-        chosen = master.plan_module("images")
-        if not isinstance(chosen, dict):
-            return front.answer("error", {"message": str(chosen)}, front.WRONG)
-        options = factory.options_from(chosen, release=release and str(release), type=type, distro=distro)
+        wanted = {"names": factory.words(names), "profiles": factory.words(profile)}
+        options, chosen = master.images(profiles=wanted["profiles"], release=release, type=type, distro=distro)
         minions = factory.builders_of(chosen["hosts"], options, master.accepted)
 
         def ask(function, *args):
@@ -69,7 +67,6 @@ def images(names="", profile="", release=None, type=None, distro=None):
             return ask("openstack_image.fingerprints", [paths])
 
         folder = factory.folder(__opts__.get("saltern_checkout"))
-        wanted = {"names": factory.words(names), "profiles": factory.words(profile)}
         return front.answer(
             "images", overview(list_all, folder, options, state=master.root, ask_paths=ask_paths, **wanted)
         )

@@ -55,10 +55,10 @@ def secrets(layout: Layout) -> None:
 
 
 def build(layout: Layout, console: Console, phase: Phase) -> None:
-    """``salt-run openstack.build``, its live lines shown."""
-    phase.step("salt-run openstack.build")
+    """``salt-run openstack.build profile=enabled``, its live lines shown."""
+    phase.step("salt-run openstack.build profile=enabled")
     text = shell.show(
-        [*command(layout, "salt-run"), "--out=json", "openstack.build"],
+        [*command(layout, "salt-run"), "--out=json", "openstack.build", "profile=enabled"],
         layout.log / "build.log",
         console,
         what="Images could not be built",

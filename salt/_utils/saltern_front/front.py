@@ -20,6 +20,7 @@ import salt.utils.jid
 
 from saltern.contract.errors import LockHeld, SalternError
 from saltern.contract.names import MASTER_ROOT
+from saltern.images import front as images
 from saltern.plan import compiled, runs, stepper
 from saltern.plan.ask import Answers, Asker
 from saltern.terminal import noise
@@ -118,6 +119,31 @@ class Front:
         if not isinstance(made, dict):
             return {}, answer("error", {"message": f"the model cannot be compiled: {made}"}, WRONG)
         return made, answer("validate", made, WRONG) if made["errors"] else None
+
+    def images(
+        self, *, profiles: Iterable[str] = (), release: Any = None, **which: str | None
+    ) -> tuple[images.Options, dict[str, Any]]:
+        """The operator's choices about images, and the tree they come from (``openstack_plan.images``).
+
+        profiles
+            Profiles that are asked for; ``enabled`` is what the pillar's services need, which takes a model.
+        release, which
+            Release, type and distro instead of the pillar's.
+
+        Raises SalternError when the tree cannot be read or means nothing.
+        """
+        chosen = self.plan_module("images")
+        if not isinstance(chosen, dict):
+            raise SalternError(str(chosen))
+        options = images.options_from(chosen, release=release and str(release), **which)
+        if images.ENABLED in profiles:
+            made, wrong = self.compiled()
+            if wrong:
+                raise SalternError(
+                    "which images it needs is not known: the model has errors", hint="salt-run openstack.validate"
+                )
+            options = images.enabling(options, made["plan"]["images"])
+        return options, chosen
 
     def deployed(self) -> tuple[dict[str, Any], Answer | None]:
         """The plan of the model in force, or the answer that there is none."""

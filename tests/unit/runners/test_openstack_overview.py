@@ -54,3 +54,18 @@ def test_a_silent_builder_is_5(module: Any) -> None:
     code, text = read(module.images())
     assert code == 5
     assert "ctl1 does not answer" in text
+
+
+def test_the_profile_enabled_is_what_the_model_needs(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"plan": {"images": ["saltern/other:1.0"]}}
+    monkeypatch.setattr(front.Front, "compiled", lambda self: (made, None))
+    code, text = read(module.images(profile="enabled"))
+    assert code == 0
+    assert "other" in text and "app" not in text
+
+
+def test_the_profile_enabled_needs_a_model_without_errors(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front.Front, "compiled", lambda self: ({}, front.answer("validate", {"errors": []})))
+    code, text = read(module.images(profile="enabled"))
+    assert code == 2
+    assert "salt-run openstack.validate" in text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +12,10 @@ from saltern.contract.events import BUILD
 from saltern.images.builders import LocalBuilder, MinionBuilder, NoAnswer
 from saltern.images.options import Options, options_from
 from saltern.images.run import build_all, needs_all, render_all
-from saltern.images.select import words
+from saltern.images.select import ENABLED, words
 
 __all__ = [
+    "ENABLED",
     "EVENTS",
     "LocalBuilder",
     "MinionBuilder",
@@ -23,6 +25,7 @@ __all__ = [
     "build_all",
     "builder_of",
     "builders_of",
+    "enabling",
     "events_of",
     "folder",
     "needs_all",
@@ -51,6 +54,16 @@ class Bus(Protocol):
 def folder(checkout: str | None) -> Path:
     """``images/`` of the checkout: the master option ``saltern_checkout``, else the one this library lies in."""
     return (Path(checkout) if checkout else Path(__file__).resolve().parents[4]) / "images"
+
+
+def enabling(options: Options, references: Iterable[str]) -> Options:
+    """The options with the profile ``enabled``: the images of the model that the pillar makes.
+
+    references
+        All images of the model's plan.
+    """
+    names = sorted({each.rpartition("/")[2].partition(":")[0].removeprefix(options.prefix) for each in references})
+    return replace(options, profiles={**options.profiles, ENABLED: names})
 
 
 def builders_of(

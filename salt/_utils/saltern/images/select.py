@@ -20,6 +20,7 @@ from saltern.images.tree import Tree, unknown
 
 PROFILES = "profiles.yaml"
 ALL = "all"
+ENABLED = "enabled"  # what the model needs; the verb knows it
 WHERE = "openstack:images:profiles"
 
 

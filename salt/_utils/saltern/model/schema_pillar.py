@@ -25,7 +25,7 @@ from saltern.model.schema_parts import (
 _FILE = "^[^\\0]+$"
 _SECTION = r"^[^\]\r\n]+$"
 _KEY = r"^[^=\s\[#;!][^=\r\n]*$"  # nothing that a reader of the file could take for a section or a comment
-_PROFILE = "^(?!all$)[a-z][a-z0-9_-]*$"  # all is what is said by no profile
+_PROFILE = "^(?!(all|enabled)$)[a-z][a-z0-9_-]*$"  # those two mean something already
 _CERTIFICATES = r"^(?![\s\S]*PRIVATE KEY)\s*-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----\s*$"
 INI: Schema = named(_FILE, named(_SECTION, named(_KEY, INI_VALUE, "a key"), "a section"), "a file")
 

@@ -1,8 +1,8 @@
 """The smoke test of an image: it starts as its own user and does a little work before it may bear its name.
 
 One container of the image, as narrow as those that are deployed and narrower (no network, no capability, a read-only
-root, a ``/tmp`` and a ``/run`` in memory), runs one command after the other. A command is a line of ``sh``; beside
-the image's own programs it may use
+root, a ``/tmp`` and a ``/run`` in memory), runs one command after the other. A command is a piece of ``sh`` that ends
+at the first line that fails; beside the image's own programs it may use
 
 ``retry COMMAND…``
     runs a command until it succeeds, for ten seconds at most;
@@ -53,7 +53,9 @@ number=0
 for command do
     number=$((number + 1))
     echo "{MARK}$number"
-    ( trap 'kill $! 2>/dev/null || :' EXIT; eval "$command" ) </dev/null || exit 1
+    # not before ||, where a shell does not end at what fails
+    ( set -e; trap 'kill $! 2>/dev/null || :' EXIT; eval "$command" ) </dev/null
+    [ $? = 0 ] || exit 1
     rm -rf /tmp/* 2>/dev/null || :
 done
 echo "{MARK}none"
@@ -74,7 +76,7 @@ CONTRACT = (
 
 @dataclass(frozen=True)
 class Failure:
-    """The command that did not succeed, why in one line, and its last lines."""
+    """The command that did not succeed (its first line), why in one line, and its last lines."""
 
     command: str
     cause: str
@@ -89,7 +91,7 @@ def run(engine: Engine, image: str, commands: Sequence[str], *, limit: float = L
     image
         Its id.
     commands
-        Lines of ``sh``.
+        Pieces of ``sh``.
     limit
         Seconds for all of them.
     """
@@ -130,6 +132,7 @@ def _failure(code: int | None, lines: list[str], commands: Sequence[str], limit:
     marks = [index for index, line in enumerate(lines) if line.startswith(MARK)]
     number = lines[marks[-1]].removeprefix(MARK) if marks else ""
     command = commands[int(number) - 1] if number.isdigit() and int(number) <= len(commands) else commands[0]
+    command = next((line for line in command.splitlines() if not line.startswith("#")), command)
     said = [line for line in lines[marks[-1] + 1 if marks else 0 :] if line.strip()][-LINES:]
     if code is None:
         return Failure(command, f"it did not end within {limit:g} seconds", said)

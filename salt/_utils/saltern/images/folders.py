@@ -6,6 +6,7 @@ one copies lies in the context then, too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from saltern.contract.names import IMAGE_NAME
 from saltern.images.lint import instructions
 
 TEMPLATE = "Dockerfile.j2"
+SMOKE = "smoke.sh"
 SHARED = "_build"
 LOCKS = "locks"
 SHIPPED = "saltern"  # the prefix under which a template names those that are shipped
@@ -72,6 +74,16 @@ def first(places: Iterable[Path], path: str) -> Path:
     """The first of several places of a file that exists, else the last one."""
     candidates = [place / path for place in places]
     return next((each for each in candidates if each.is_file()), candidates[-1])
+
+
+def smoke(places: Iterable[Path]) -> tuple[str, ...]:
+    """Commands of an image's smoke test: the paragraphs of the first ``smoke.sh`` in the folders of an image.
+
+    It is no input: a changed one rebuilds nothing.
+    """
+    file = first(places, SMOKE)
+    text = file.read_text() if file.is_file() else ""
+    return tuple(each.strip("\n") for each in re.split(r"\n\s*\n", text) if each.strip())
 
 
 def position(folder: Path, home: Path, path: str, line: Any) -> str:

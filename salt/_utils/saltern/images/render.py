@@ -29,9 +29,6 @@ class Notes:
         Whether the release decides what is inside.
     build_only
         The image serves builds and is never shipped.
-    smoke
-        Commands (each a line of ``sh``) that must succeed in the image before it gets its name. No input: a changed
-        one rebuilds nothing.
     root
         Why the image's user may be root; empty when it must not be.
     lock
@@ -44,7 +41,6 @@ class Notes:
     packages: list[str] = field(default_factory=list)
     release_bound: bool = False
     build_only: bool = False
-    smoke: list[str] = field(default_factory=list)
     root: str = ""
     lock: Path | None = None
     extended: list[str] = field(default_factory=list)
@@ -164,13 +160,6 @@ def helpers(
         notes.build_only = True
         return ""
 
-    def smoke(*commands: str) -> str:
-        for command in commands:
-            if not isinstance(command, str) or not command.strip() or "\n" in command:
-                raise SalternError("smoke() takes commands, each one line of sh", hint=f"Found {command!r}")
-            notes.smoke.append(command)
-        return ""
-
     def root(why: str) -> str:
         notes.root = why
         return ""
@@ -190,7 +179,6 @@ def helpers(
         "only_type": only_type,
         "build_only": build_only,
         "release": release,
-        "smoke": smoke,
         "root": root,
         "users": UIDS,
         "this": name,

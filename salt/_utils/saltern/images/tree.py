@@ -25,7 +25,7 @@ from saltern.host.build_base import recipe
 from saltern.images import custom as additions
 from saltern.images.custom import Custom
 from saltern.images.distros import APT, distribution
-from saltern.images.folders import LOCKS, SHARED, TEMPLATE, first, homes, origin
+from saltern.images.folders import LOCKS, SHARED, SMOKE, TEMPLATE, first, homes, origin, smoke
 from saltern.images.lint import instructions, lint
 from saltern.images.options import Options
 from saltern.images.render import NotOfThisType, render
@@ -265,7 +265,7 @@ def _image(
         tuple(notes.packages),
         options.release if notes.release_bound else None,
         notes.build_only,
-        smoke=tuple(notes.smoke),
+        smoke=smoke((home / name, *(folder / extended for extended in notes.extended))),
         root=notes.root,
         parts=parts,
         custom=custom,
@@ -274,13 +274,13 @@ def _image(
 
 
 def own_files(folder: Path) -> dict[str, File]:
-    """All files of an image's own folder but its template, by their path in the context."""
+    """All files of an image's own folder but its template and smoke test, by their path in the context."""
     found = {}
     for directory, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each != "__pycache__")
         for name in sorted(names):
             path = Path(directory) / name
-            if name != TEMPLATE and path.suffix != ".pyc":
+            if name not in (TEMPLATE, SMOKE) and path.suffix != ".pyc":
                 found[path.relative_to(folder).as_posix()] = _file(path)
     return found
 

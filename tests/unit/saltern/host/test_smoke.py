@@ -82,3 +82,16 @@ def test_the_container_is_narrow() -> None:
     assert "User" not in engine.bodies[0], "the image's own"
     assert smoke.run(engine, "sha256:1", []) is None  # type: ignore[arg-type]
     assert len(engine.bodies) == 1, "nothing to run, no container"
+
+
+def test_a_command_ends_at_the_first_line_that_fails_and_is_named_by_its_first() -> None:
+    piece = "# how it starts\necho one\nfalse\necho two"
+    run = subprocess.run(
+        ["sh", "-c", smoke.SCRIPT.replace("rm -rf /tmp/*", ":"), "smoke", piece],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.returncode, "one" in run.stdout, "two" in run.stdout) == (1, True, False)
+    found = smoke.run(Engine(1, run.stdout.splitlines()), "sha256:1", [piece])  # type: ignore[arg-type]
+    assert found == smoke.Failure("echo one", "one", ["one"])

@@ -1,0 +1,2 @@
+grep -q ^keystone: /etc/passwd
+kolla_copy_cacerts

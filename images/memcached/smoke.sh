@@ -1,0 +1,4 @@
+memcached -V
+
+memcached -s /tmp/socket &
+retry ask /tmp/socket "version\r\n" VERSION

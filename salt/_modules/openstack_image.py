@@ -29,7 +29,7 @@ CONTEXTS = "saltern_build"  # the saltenv in which the master publishes build co
 
 def build(
     image, reference, labels, context, network="host", suite="trixie", mirrors=None, distro="debian",
-    smoke=(), shipped=False, root=False, places=(),
+    smoke=(), shipped=False, root=False, setuid=(), places=(),
 ):  # fmt: skip
     """
     Build one image with the classic builder; the former one keeps its tag until the new one is whole.
@@ -67,6 +67,9 @@ def build(
     root : False
         Whether its user may be root.
 
+    setuid : none
+        Files that may have another user's rights.
+
     places : none
         Files and folders of this host that are added to the context: a list of ``{"path", "into", "digest"}``, as
         ``openstack_image.fingerprints`` gives digests; the build fails where the content is another one by now.
@@ -88,10 +91,11 @@ def build(
         dict(labels),
         _context(context),
         network,
-        tuple(smoke),
-        shipped,
-        root,
-        tuple(host_places.Place(**place) for place in places),
+        smoke=tuple(smoke),
+        shipped=shipped,
+        root=root,
+        setuid=tuple(setuid),
+        places=tuple(host_places.Place(**place) for place in places),
     )
     return _build(building.build, request, suite, mirrors, distro)
 

@@ -67,6 +67,8 @@ class BuildRequest:
         Whether hosts get it: then its content is looked at, and the start contract is tried in it.
     root
         Whether its user may be root.
+    setuid
+        Files that may have another user's rights.
     places
         Files and folders of this host that are added to the context.
     """
@@ -79,6 +81,7 @@ class BuildRequest:
     smoke: tuple[str, ...] = ()
     shipped: bool = False
     root: bool = False
+    setuid: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
 
 
@@ -252,7 +255,8 @@ def _clean(
     made_by = engine.call(
         f"history of {request.image}", lambda api: [str(e["CreatedBy"]) for e in api.history(image_id)]
     )
-    wrong = faults(found, settings, env=(inspected.get("Config") or {}).get("Env") or (), history=made_by)
+    env = (inspected.get("Config") or {}).get("Env") or ()
+    wrong = faults(found, settings, env=env, history=made_by, setuid=request.setuid)
     if wrong:
         raise StepFailed(
             sentence(wrong),

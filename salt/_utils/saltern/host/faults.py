@@ -38,7 +38,14 @@ _ENVIRONMENT = re.compile(
 )
 
 
-def faults(found: Found, settings: Settings, *, env: Iterable[str] = (), history: Iterable[str] = ()) -> list[str]:
+def faults(
+    found: Found,
+    settings: Settings,
+    *,
+    env: Iterable[str] = (),
+    history: Iterable[str] = (),
+    setuid: Iterable[str] = (),
+) -> list[str]:
     """All that is wrong with an image's content, each as "path: what it is".
 
     found
@@ -49,8 +56,10 @@ def faults(found: Found, settings: Settings, *, env: Iterable[str] = (), history
         The image's environment.
     history
         The commands that made its layers.
+    setuid
+        Files that may have another user's rights, as the image's template says why.
     """
-    wrong = [*_by_path(found.files), *_certificates(found.texts), *_of_the_build(found.texts, settings)]
+    wrong = [*_by_path(found.files, set(setuid)), *_certificates(found.texts), *_of_the_build(found.texts, settings)]
     named = traces(settings)
     for value in env:
         if _ENVIRONMENT.match(value) or named(value):
@@ -88,9 +97,9 @@ def traces(settings: Settings) -> Callable[[str], str]:
     return named
 
 
-def _by_path(files: Mapping[str, File]) -> Iterator[str]:
+def _by_path(files: Mapping[str, File], setuid: set[str]) -> Iterator[str]:
     for path, entry in files.items():
-        if entry[0] == "file" and entry[1] & 0o6000:
+        if entry[0] == "file" and entry[1] & 0o6000 and path not in setuid:
             yield f"{path}: a set{'uid' if entry[1] & 0o4000 else 'gid'} file"
         for pattern, what in _PATHS:
             if pattern.search(path):

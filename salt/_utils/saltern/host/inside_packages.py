@@ -21,6 +21,7 @@ LONGEST = 160  # characters of a licence's name; what is longer is its text
 Packages = dict[str, dict[str, str]]  # name → {"version", "license"}
 
 _METADATA = re.compile(r"\.(?:dist-info/METADATA|egg-info/PKG-INFO)$")
+_ELSEWHERE = re.compile("/dist-packages/|/_vendor/")  # the distribution's; setuptools' and pip's own copies
 _COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9][A-Za-z0-9.+-]*[A-Za-z0-9+])")
 _LICENSE = "License :: "
 
@@ -68,10 +69,10 @@ def _license_at(path: str | None, texts: Mapping[str, bytes]) -> str:
 
 
 def python(texts: Mapping[str, bytes]) -> Packages:
-    """Packages of Python that are not the distribution's, by normalised name."""
+    """Packages of Python that are not the distribution's, by normalised name; not what another one has copied in."""
     found = {}
     for path, content in texts.items():
-        if _METADATA.search(path) and "/dist-packages/" not in path:
+        if _METADATA.search(path) and not _ELSEWHERE.search(path):
             name, version, license_ = metadata(_text(content))
             if name:
                 found[name] = {"version": version, "license": license_}

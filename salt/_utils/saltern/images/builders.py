@@ -112,10 +112,11 @@ class LocalBuilder:
             request["labels"],
             Path(request["context"]),
             request["network"],
-            tuple(request.get("smoke", ())),
-            bool(request.get("shipped", False)),
-            bool(request.get("root", False)),
-            tuple(Place(**place) for place in request.get("places", ())),
+            smoke=tuple(request.get("smoke", ())),
+            shipped=bool(request.get("shipped", False)),
+            root=bool(request.get("root", False)),
+            setuid=tuple(request.get("setuid", ())),
+            places=tuple(Place(**place) for place in request.get("places", ())),
         )
         # a client of its own: each build reads a connection of its own to the end
         with Engine(self.engine.url) as engine:

@@ -31,6 +31,8 @@ class Notes:
         The image serves builds and is never shipped.
     root
         Why the image's user may be root; empty when it must not be.
+    setuid
+        Files that may have another user's rights.
     lock
         The lock that its virtual environment is made of, None when it has none of its own.
     extended
@@ -42,6 +44,7 @@ class Notes:
     release_bound: bool = False
     build_only: bool = False
     root: str = ""
+    setuid: list[str] = field(default_factory=list)
     lock: Path | None = None
     extended: list[str] = field(default_factory=list)
 
@@ -164,6 +167,12 @@ def helpers(
         notes.root = why
         return ""
 
+    def setuid(path: str, why: str) -> str:
+        if not path.startswith("/") or not why:
+            raise SalternError("setuid() takes a path from the root and why it is needed", hint=f"Found {path!r}")
+        notes.setuid.append(path)
+        return ""
+
     def release() -> str:
         notes.release_bound = True
         return options.release
@@ -180,6 +189,7 @@ def helpers(
         "build_only": build_only,
         "release": release,
         "root": root,
+        "setuid": setuid,
         "users": UIDS,
         "this": name,
         "reference": options.reference(name),

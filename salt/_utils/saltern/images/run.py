@@ -259,7 +259,8 @@ def _build(run: Build, builder: Builder, image: Image) -> dict[str, Any]:
             where=str(error.filename or run.state / CONTEXTS),
             hint="Free space there, then run the build again: what is finished stays" if full else "",
         ) from error
-    request |= {"smoke": list(image.smoke), "shipped": not image.build_only, "root": bool(image.root)}
+    request |= {"smoke": list(image.smoke), "shipped": not image.build_only}
+    request |= {"root": bool(image.root), "setuid": list(image.setuid)}
     if image.custom and image.custom.sources:
         request["places"] = [each.as_place() for each in image.custom.sources.values()]
     return builder.build(request | {"context": str(context), "network": options.network})

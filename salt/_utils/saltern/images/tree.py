@@ -66,6 +66,8 @@ class Image:
         Commands that must succeed in it before it gets its name; no input.
     root
         Why its user may be root; empty when it must not be.
+    setuid
+        Files that may have another user's rights.
     custom
         What the operator adds.
     stock
@@ -85,6 +87,7 @@ class Image:
     parts: Mapping[str, str] = field(default_factory=dict)
     smoke: tuple[str, ...] = ()
     root: str = ""
+    setuid: tuple[str, ...] = ()
     custom: Custom | None = None
     stock: str = ""
 
@@ -267,6 +270,7 @@ def _image(
         notes.build_only,
         smoke=smoke((home / name, *(folder / extended for extended in notes.extended))),
         root=notes.root,
+        setuid=tuple(notes.setuid),
         parts=parts,
         custom=custom,
         stock=digest(nameless(stock, references)),

@@ -88,6 +88,12 @@ def test_each_fault_is_found_and_named(path: str, what: Any, says: str) -> None:
     assert "s3cret" not in found[0]
 
 
+def test_a_setuid_file_that_the_template_names_is_none() -> None:
+    found = inside.walk([tar({"usr/bin/sudo": {"text": "x", "mode": 0o4755}})], hashes=False)
+    assert faulty.faults(found, SETTINGS) == ["/usr/bin/sudo: a setuid file"]
+    assert faulty.faults(found, SETTINGS, setuid=["/usr/bin/sudo"]) == []
+
+
 def test_environment_and_history() -> None:
     env = ["https_proxy=http://x", "PIP_INDEX_URL=y", "OTHER=see MIRROR.example"]
     found = wrong({}, env=env, history=["|1 I=https://pypi.example/simple /bin/sh -c x", "RUN echo s3cret"])

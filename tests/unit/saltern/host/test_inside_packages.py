@@ -117,12 +117,13 @@ def test_metadata_of_a_python_package(head: str, license_: str) -> None:
     assert packages.metadata(text) == ("oslo-config-x", "1.2", license_)
 
 
-def test_what_the_distribution_packages_is_not_listed_twice() -> None:
+def test_what_the_distribution_packages_is_not_listed_twice_nor_copies_that_others_bring() -> None:
     own = "/var/lib/openstack/lib/python3.13/site-packages/a-1.dist-info/METADATA"
     texts = {
         own: b"Name: a\nVersion: 1\nLicense: MIT\n",
         "/usr/lib/python3/dist-packages/b-1.dist-info/METADATA": b"Name: b\nVersion: 1\n",
         "/x/c.egg-info/PKG-INFO": b"Name: c\nVersion: 3\n",
+        "/x/site-packages/setuptools/_vendor/a-0.dist-info/METADATA": b"Name: a\nVersion: 0\n",
     }
     assert packages.python(texts) == {
         "a": {"version": "1", "license": "MIT"},

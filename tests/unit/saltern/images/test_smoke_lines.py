@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from saltern.images.options import Options
+from saltern.images.render import TemplateBroken
 from saltern.images.tree import load
 
 from . import trees
@@ -43,6 +46,14 @@ def test_a_template_that_continues_a_shipped_one_has_its_smoke_test_unless_it_br
 def test_a_reason_to_be_root_is_noted(tmp_path: Path) -> None:
     folder = _with(trees.write(tmp_path / "images"), "{{ root('it makes network interfaces') }}\n")
     assert load(folder, Options(release="1.0")).images["app"].root == "it makes network interfaces"
+
+
+def test_files_with_rights_of_another_user_are_noted_with_a_reason(tmp_path: Path) -> None:
+    folder = _with(trees.write(tmp_path / "images"), "{{ setuid('/usr/bin/sudo', 'rootwrap') }}\n")
+    assert load(folder, Options(release="1.0")).images["app"].setuid == ("/usr/bin/sudo",)
+    folder = _with(folder, "{{ setuid('/usr/bin/sudo', '') }}\n")
+    with pytest.raises(TemplateBroken, match="why it is needed"):
+        load(folder, Options(release="1.0"))
 
 
 def test_smoke_tests_are_sh() -> None:

@@ -152,7 +152,8 @@ def build(
     report
         Called with ``start``, ``step`` and ``end`` and their data, as the build goes.
 
-    Raises BuildFailed with the failing step's last lines in ``log``; the former image is untouched.
+    Raises BuildFailed with the failing step's last lines in ``log``, EngineUnavailable where none answers; the former
+    image is untouched.
     """
     began = clock()
     report("start", {"image": request.image})
@@ -166,7 +167,7 @@ def build(
             packages = _examined(engine, request, inspected, settings, report)
             tag(engine, image_id, request.reference)
             sweep(engine, request.reference)
-    except BuildFailed as failure:
+    except SalternError as failure:
         report("end", {"image": request.image, "result": "failed", "seconds": clock() - began, "text": failure.message})
         raise
     size, layers = int(inspected.get("Size", 0)), len((inspected.get("RootFS") or {}).get("Layers") or ())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from saltern.contract.errors import BuildFailed, EngineUnavailable
+from saltern.contract.errors import EngineUnavailable
 from saltern.contract.names import LABEL_IMAGE, LABEL_INPUTS
 from saltern.host import build as host_build
 from saltern.host.build_settings import Settings
@@ -203,7 +203,7 @@ def test_a_removed_image_comes_back(place: Place) -> None:
 
 def test_an_engine_that_is_away_is_named(place: Place, tmp_path: Path) -> None:
     request = host_build.BuildRequest("app", "d-test/never:1", {}, _context(tmp_path))
-    with Engine("unix:///nonexistent.sock") as engine, pytest.raises(EngineUnavailable, match="no Docker Engine answers"):
+    with Engine("unix:///nonexistent.sock") as engine, pytest.raises(EngineUnavailable, match="no Docker Engine"):
         host_build.build(engine, request, Settings({}, [], {}), locks=tmp_path)
 
 

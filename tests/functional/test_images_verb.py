@@ -130,19 +130,6 @@ def site(factories: FactoriesManager) -> Iterator[Site]:
                     engine.api.remove_image(tag, force=True)
 
 
-def test_the_overview_says_what_a_build_would_do(site: Site) -> None:
-    assert site.run("names=app,two").returncode == 0
-    site.image("edited\n")
-    shown = site.run("--out=json", verb="images")
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    data = json.loads(shown.stdout)
-    states = {entry["image"]: (entry["state"], entry["reason"]) for entry in data["images"]}
-    assert states == {"distro": ("fresh", ""), "app": ("stale", "hello changed"), "two": ("fresh", "")}
-    assert "◐ stale: hello changed (app)" in site.run(verb="images").stdout
-    assert site.run("names=nosuch", verb="images").returncode == 2
-    site.image("hello\n")
-
-
 def test_built_then_left_alone_then_failing(site: Site) -> None:
     first = site.run()
     assert first.returncode == 0, first.stdout + first.stderr
@@ -160,6 +147,21 @@ def test_built_then_left_alone_then_failing(site: Site) -> None:
     assert "salt-run openstack.build names=app" in failed.stdout
     with Engine() as engine:
         assert engine.inspect_image(f"{site.namespace}/app:2025.2") is not None
+
+
+def test_the_overview_says_what_a_build_would_do(site: Site) -> None:
+    (site.root / "checkout/images/app/Dockerfile.j2").write_text(DOCKERFILE)
+    site.image("hello\n")
+    assert site.run("names=app,two").returncode == 0
+    site.image("edited\n")
+    shown = site.run("--out=json", verb="images")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    data = json.loads(shown.stdout)
+    states = {entry["image"]: (entry["state"], entry["reason"]) for entry in data["images"]}
+    assert states == {"distro": ("fresh", ""), "app": ("stale", "hello changed"), "two": ("fresh", "")}
+    assert "◐ stale: hello changed (app)" in site.run(verb="images").stdout
+    assert site.run("names=nosuch", verb="images").returncode == 2
+    site.image("hello\n")
 
 
 def test_an_interrupt_ends_the_build_on_the_builder(site: Site) -> None:

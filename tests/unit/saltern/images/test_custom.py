@@ -359,7 +359,7 @@ def test_a_folder_adds_and_overrides(folder: Path, own: Path) -> None:
 def test_an_override_may_continue_what_is_shipped_and_has_its_files(folder: Path, own: Path) -> None:
     template = (
         '{% extends "saltern/app/Dockerfile.j2" %}\n'
-        "{% block stages %}\nFROM {{ image('base') }} AS more\n{{ build.apt(['strace']) }}\n{% endblock %}\n"
+        "{% block stages %}\nFROM {{ image('base') }} AS more\n{{ build.install(['strace']) }}\n{% endblock %}\n"
         "{% block final %}\nCOPY motd /etc/motd\n{% endblock %}\n"
     )
     trees.write(own, {"app/Dockerfile.j2": template, "app/motd": "hi\n", "app/own": "theirs\n"})

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from saltern.contract.errors import BuildFailed
+from saltern.contract.errors import BuildFailed, SalternError
 from saltern.host.build import Report, labels, silent
 from saltern.images import custom, locks, registry, sbom, select
 from saltern.images.builders import Builder
@@ -216,7 +216,10 @@ def _one(run: Build, exchange: registry.Exchange, name: str, place: str) -> dict
     if packages := made.get("packages"):
         options = run.tree.options
         about = (image.name, image.inputs, made["id"], image.release or "", run.clock.now())
-        sbom.write(run.state, sbom.Subject(*about, options.distro, options.suite), packages)
+        try:
+            sbom.write(run.state, sbom.Subject(*about, options.distro, options.suite), packages)
+        except SalternError as error:  # the image is made and has its name all the same
+            made = {**made, "notes": [str(error)]}
     return made
 
 

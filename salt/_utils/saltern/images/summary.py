@@ -82,7 +82,8 @@ def _result(todo: Todo, outcome: Outcome[Made], everywhere: Iterable[Todo]) -> d
         there = [each.id for each in everywhere if each.action == "unchanged"]
         return {"result": "unchanged", "id": there[0]} if there else {"result": "blocked", "by": "its builder"}
     made = outcome.done[name]
-    return {"result": "tagged" if todo.action == "tag" else "built", "id": made["id"], "seconds": made["seconds"]}
+    result = {"result": "tagged" if todo.action == "tag" else "built", "id": made["id"], "seconds": made["seconds"]}
+    return {**result, "notes": list(made["notes"])} if made.get("notes") else result
 
 
 def failure(error: Exception) -> dict[str, Any]:

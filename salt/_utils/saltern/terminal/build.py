@@ -32,6 +32,8 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
         return f"Nothing to build: {count(len(images), 'image')}, inputs unchanged ({took}). {_unique(data)}"
     parts = [_table(images, width, colour)]
     parts += [_failure(entry, width, colour) for entry in images if entry["result"] == "failed"]
+    noted = [f"{entry['image']}: {note}" for entry in images for note in entry.get("notes") or []]
+    parts += ["\n".join(f"{tint(SKIPPED, colour=colour)} {note}" for note in noted)] if noted else []
     pushed = [entry for entry in images if "digest" in entry.get("push", {})]
     said = [f"{counts[kind]} {kind}" for kind in ("built", "tagged", "unchanged", "failed", "blocked") if counts[kind]]
     said += [f"{len(pushed)} pushed"] if pushed else []

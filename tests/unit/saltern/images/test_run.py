@@ -244,3 +244,22 @@ def test_a_full_disk_of_the_master_is_told_as_its_own(folder: Path, monkeypatch:
     (failed,) = [entry for entry in data["images"] if entry["result"] == "failed"]
     assert failed["error"] == "the master's disk is full"
     assert str(folder.parent / "state") in failed["where"]
+
+
+def test_a_bill_of_material_that_cannot_be_written_is_a_note_and_no_failure(folder: Path) -> None:
+    class Telling(Fake):
+        def build(self, request: dict[str, Any]) -> dict[str, Any]:
+            listed = {"distribution": {"libc6": {"version": "2", "license": "MIT"}}, "python": {}}
+            return {**super().build(request), "packages": listed}
+
+    (folder.parent / "state").mkdir()
+    (folder.parent / "state/sbom").write_text("in the way")
+    data = run(Telling(), folder)
+    assert data["retcode"] == 0
+    assert data["counts"]["failed"] == data["counts"]["blocked"] == 0
+    noted = {entry["image"]: entry["notes"] for entry in data["images"] if "notes" in entry}
+    assert "other" in noted
+    (note,) = noted["other"]
+    assert "the bill of material cannot be written" in note
+    assert "salt-run openstack.images_sbom other" in note
+    assert "notes" not in run(Telling(), folder)["images"][-1]  # it is unchanged now

@@ -60,6 +60,12 @@ def test_a_failure_with_cause_log_blocked_images_and_the_next_command() -> None:
     assert text.endswith("Mend the cause, then: salt-run openstack.build names=builder-os")
 
 
+def test_what_is_to_be_known_of_a_built_image_is_a_line() -> None:
+    text = render(answer(entry("keystone", "built", seconds=1.0, notes=["/s/sbom: cannot be written"])))
+    assert "– keystone: /s/sbom: cannot be written" in text.splitlines()
+    assert "1 built in 12.0 s." in text
+
+
 def test_no_line_is_wider_than_the_terminal() -> None:
     long = entry("keystone", "built", seconds=1.0, reason="a very long reason " * 10)
     assert all(len(line) <= 60 for line in render(answer(long), width=60).splitlines()[:3])

@@ -355,8 +355,8 @@ def test_destroy_leaves_nothing_but_volumes_unless_asked(host: Host) -> None:
     assert volume not in [v["Name"] for v in host.engine.volumes(CLOUD)]
 
 
-def test_a_missing_image_names_the_command_that_builds_it(host: Host) -> None:
-    with pytest.raises(ImageMissing, match=r"salt-run openstack\.build names=nova-api,keystone"):
+def test_missing_images_are_named_with_the_command_that_fetches_them(host: Host) -> None:
+    with pytest.raises(ImageMissing, match=r"nova-api:none, saltern/keystone:none.*salt-run openstack\.pull"):
         converge(host, [web(image="saltern/keystone:none"), idle("a_test_n", image="r.example:5/x/nova-api:none")])
     assert only(host.engine) == {}
 

@@ -130,7 +130,7 @@ def _build_on(minions, folder, options, wanted):
         return front.error(exc, front.UNREACHABLE)
     except SalternError as exc:
         return front.error(exc, front.WRONG)
-    return front.answer("build", {**made, "builder": ", ".join(minions)}, made["retcode"])
+    return front.answer("build", {**made, "builder": ", ".join(made["builders"])}, made["retcode"])
 
 
 def _model():

@@ -56,20 +56,21 @@ def images(names="", profile="", release=None, type=None, distro=None):
         options, chosen = master.images(profiles=wanted["profiles"], release=release, type=type, distro=distro)
         minions = factory.builders_of(chosen["hosts"], options, master.accepted)
 
-        def ask(function, *args):
-            answers = master.ask(minions, function, *args)
-            return {minion: factory.answer_of(minion, function, answers) for minion in minions}
+        roll = factory.Roll(minions)
+
+        def ask(function, *args, **forgiven):
+            answers = master.ask(roll.present, function, *args)
+            return roll.ask(lambda minion: factory.answer_of(minion, function, answers), **forgiven)
 
         def list_all():
             return ask("openstack_image.list")
 
         def ask_paths(paths):
-            return ask("openstack_image.fingerprints", [paths])
+            return ask("openstack_image.fingerprints", [paths], forgiven=factory.NoAnswer)
 
         folder = factory.folder(__opts__.get("saltern_checkout"))
-        return front.answer(
-            "images", overview(list_all, folder, options, state=master.root, ask_paths=ask_paths, **wanted)
-        )
+        found = overview(list_all, folder, options, state=master.root, ask_paths=ask_paths, **wanted)
+        return front.answer("images", {**found, "away": roll.away()})
     except factory.NoAnswer as exc:
         return front.error(exc, front.UNREACHABLE)
     except (salt.exceptions.CommandExecutionError, SalternError) as exc:

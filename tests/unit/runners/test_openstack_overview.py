@@ -56,6 +56,16 @@ def test_a_silent_builder_is_5(module: Any) -> None:
     assert "ctl1 does not answer" in text
 
 
+def test_of_two_builders_the_silent_one_is_named(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {"ctl1": ["builder"], "ctl2": ["builder"]}
+    monkeypatch.setattr(front.Front, "plan_module", mock.Mock(return_value={**CHOSEN, "hosts": hosts}))
+    module.asked.return_value = Answers(returns={"ctl1": []}, silent=["ctl2"])
+    code, text = read(module.images())
+    assert code == 0
+    assert "on ctl1: 5 missing." in text
+    assert "– ctl2 does not answer; it took no part" in text
+
+
 def test_the_profile_enabled_is_what_the_model_needs(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"plan": {"images": ["saltern/other:1.0"]}}
     monkeypatch.setattr(front.Front, "compiled", lambda self: (made, None))

@@ -13,7 +13,7 @@ from saltern.images.causes import Causes, Origins, told
 from saltern.images.record import Record
 from saltern.images.tree import Image, Tree
 
-REMOVED, NEVER = "it was removed", "never built"
+REMOVED, NEVER, ELSEWHERE = "it was removed", "never built", "it was built elsewhere"
 Listing = Sequence[Mapping[str, Any]]
 
 
@@ -94,6 +94,8 @@ def _reason(image: Image, there: Mapping[str, Any] | None, record: Record, cause
     last = record.builds.get(image.reference)
     if there is None and (last is None or last["inputs"] == image.inputs):
         return (REMOVED if last else NEVER), {}
+    if last and there and last["inputs"] == image.inputs:
+        return ELSEWHERE, {}
     if last is None or (there is not None and last["inputs"] != there["inputs"]):
         return "its inputs changed", {}
     origins = causes.origins(image.name)

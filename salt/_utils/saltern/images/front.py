@@ -11,6 +11,7 @@ from saltern.contract.errors import SalternError
 from saltern.contract.events import BUILD
 from saltern.images.builders import LocalBuilder, MinionBuilder, NoAnswer
 from saltern.images.options import Options, options_from
+from saltern.images.roll import Roll
 from saltern.images.run import build_all, needs_all, render_all
 from saltern.images.select import ENABLED, words
 
@@ -21,6 +22,7 @@ __all__ = [
     "MinionBuilder",
     "NoAnswer",
     "Options",
+    "Roll",
     "answer_of",
     "build_all",
     "builder_of",

@@ -15,7 +15,7 @@ from saltern.contract.errors import BuildFailed, SalternError
 from saltern.images.builders import Builder
 from saltern.images.options import Options
 from saltern.images.record import write_record
-from saltern.images.schedule import Outcome, run_graph
+from saltern.images.schedule import Outcome, PlaceLost, run_graph
 from saltern.images.summary import failure
 from saltern.images.tree import Image
 
@@ -54,6 +54,7 @@ class Exchange:
                     self._holders.setdefault(name, {})[place] = todo.id
         self._needed = {parent for parents in run.found.needs.values() for parent in parents}
         self._pushed: set[str] = set()
+        self._silent: dict[str, str] = {}  # builder → how it showed
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -67,8 +68,7 @@ class Exchange:
                 if place in holders or not holders:
                     continue
                 self.run.report("step", {"image": image.name, "step": 0, "of": 0, "text": f"pull {parent}"})
-                origin, image_id = next(iter(holders.items()))
-                self._push(parent, origin)
+                origin, image_id = self._offer(parent, holders, image.name)
                 reference = self.run.tree.images[parent].reference
                 pulled = self.run.builders[place].pull([reference])[reference]
                 if pulled["id"] != image_id:
@@ -78,6 +78,21 @@ class Exchange:
                         hint="Does something else push to it? Run the build again",
                     )
                 holders[place] = pulled["id"]
+
+    def _offer(self, parent: str, holders: dict[str, str], wanting: str) -> tuple[str, str]:
+        """Have one of an image's holders push it: who, and the image's id. Raises BuildFailed when none answers."""
+        for origin, image_id in holders.items():
+            if origin not in self._silent or parent in self._pushed:
+                try:
+                    self._push(parent, origin)
+                    return origin, image_id
+                except PlaceLost as error:  # the holder is lost, and not the builder that asks
+                    self._silent[origin] = getattr(error, "message", str(error))
+        raise BuildFailed(
+            f"{parent} is not to be had: {'; '.join(self._silent[origin] for origin in holders)}",
+            where=wanting,
+            hint="Run the build again: without that builder, another makes what only it has",
+        )
 
     def made(self, image: Image, place: str, image_id: str) -> None:
         """Note where an image was made; one that others wait for is pushed. Raises SalternError when that fails."""
@@ -112,23 +127,32 @@ def push_all(run: Build, selected: Sequence[str], outcome: Outcome[dict[str, Any
     """Push the shipped images of a selection that are as their inputs say.
 
     Returns image → ``{"digest", "layers_pushed"}``, or what kept it from being pushed: ``{"error", "where", "hint",
-    "log"}``. After a failure nothing more is begun: a registry that refuses one refuses the others.
+    "log"}``. After a failure nothing more is begun: a registry that refuses one refuses the others. A builder that does
+    not answer fails what only it has.
     """
     todo: dict[str, str] = {}
     for name in selected:
         places = [outcome.places[name]] if name in outcome.places else sorted(run.found.home.get(name, ()))
+        places.sort(key=lambda place: place in outcome.lost)
         if places and not run.tree.images[name].build_only and name not in outcome.failed:
             todo[name] = places[0]
     run.report("push", {"images": list(todo)})
     stopped: list[Exception] = []
+    silent = dict(outcome.lost)
 
     def push(name: str) -> dict[str, Any]:
+        place = todo[name]
+        if place in silent:
+            raise silent[place]
         if stopped:
             raise stopped[0]
         try:
-            answer = pushed(run, name, todo[name])
+            answer = pushed(run, name, place)
         except Exception as error:
-            stopped.append(error)
+            if isinstance(error, PlaceLost):
+                silent[place] = error
+            else:
+                stopped.append(error)
             raise
         run.report("pushed", {"image": name, **answer})
         return answer

@@ -19,7 +19,7 @@ from typing import Any
 from saltern.contract.errors import BuildFailed, SalternError
 from saltern.host.build import Report, labels, silent
 from saltern.images import custom, locks, registry, sbom, select
-from saltern.images.builders import Builder
+from saltern.images.builders import Builder, NoAnswer
 from saltern.images.causes import Causes
 from saltern.images.context import write_context
 from saltern.images.decide import Survey, Todo, decide, survey
@@ -29,6 +29,7 @@ from saltern.images.options import Options
 from saltern.images.record import Record, read_record, write_record
 from saltern.images.reports import write_report
 from saltern.images.retry import patiently
+from saltern.images.roll import Roll
 from saltern.images.schedule import Outcome, Shared, simulate
 from saltern.images.summary import summary, unique_size
 from saltern.images.tree import Image, Tree, load
@@ -99,26 +100,30 @@ def build_all(
     clock
         Time.
 
-    Returns the data of the verb ``build``: one entry an image, sizes, seconds, ``retcode``. Raises SalternError for a
-    tree that is broken and for a registry that is needed and not named; failures of single images are entries.
+    Returns the data of the verb ``build``: one entry an image, sizes, seconds, ``retcode``; of several builders
+    ``builders`` took part, ``away`` did not (`saltern.images.roll.Roll.away`). Raises SalternError for a tree that is
+    broken, for a registry that is needed and not named, and when no builder answers; failures of single images are
+    entries.
     """
     clock = clock or Clock()
     began = clock.now()
     builders = dict(builder) if isinstance(builder, Mapping) else {ONLY: builder}
     registry.check(options, builders, push=push)
     record = read_record(state)
-    known = asked(builders, options)
+    roll = Roll(builders)
+    known = asked(roll, builders, options)
     tree = load(folder, options, record.packages, known)
     selected = tree.select(select.chosen(tree, folder, names, profiles))
     require_buildable(folder, options, [tree.images[name].release for name in selected], refresh=refresh)
     locks.check([tree.images[name] for name in selected], folder)
     custom.missing(tree.images[name].custom for name in selected)
+    listings = roll.ask(lambda place: builders[place].listing())
+    builders = {place: builders[place] for place in roll.present}
     if refresh:
         renew(next(iter(builders.values())), tree, selected, record)
         write_record(state, record)
         tree = load(folder, options, record.packages, known)
     causes = Causes(tree, record)
-    listings = {place: each.listing() for place, each in builders.items()}
     found = survey(tree, selected, listings, record, causes)
     run = Build(builders, tree, state, record, report, clock, causes, found)
     outcome = _carry_out(run)
@@ -126,6 +131,7 @@ def build_all(
     if push:
         pushed = registry.push_all(run, selected, outcome)
     data = summary(tree, found, listings, outcome, record, pushed, clock.now() - began)
+    data |= {"builders": list(builders), "away": roll.away()}
     if found.needs or pushed:
         data["report"] = str(write_report(state, data, clock.now()))
     return data
@@ -169,13 +175,15 @@ def _durations(run: Build) -> tuple[dict[str, float], bool]:
     return {name: tags.get(name, known.get(name, usual)) for name in run.found.needs}, bool(known)
 
 
-def asked(builders: Mapping[str, Builder], options: Options) -> dict[str, str | None]:
+def asked(roll: Roll, builders: Mapping[str, Builder], options: Options) -> dict[str, str | None]:
     """What the builders say of the paths there that an operator named; no call when there are none.
 
     Raises SalternError where they differ, as any of them may be the one that builds.
     """
     named = custom.paths(options.custom)
-    return custom.agreed({place: each.fingerprints(named) for place, each in builders.items()}) if named else {}
+    if not named:
+        return {}
+    return custom.agreed(roll.ask(lambda place: builders[place].fingerprints(named), forgiven=NoAnswer))
 
 
 def renew(builder: Builder, tree: Tree, selected: list[str], record: Record) -> dict[str, dict[str, str]]:

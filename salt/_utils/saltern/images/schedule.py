@@ -22,7 +22,7 @@ class PlaceLost(Exception):
 class Outcome(Generic[T]):
     """What came of each node: results, errors, and which nodes an error kept from running (node → failed node).
 
-    ``places`` says where each node was done (a local one: where it was done last).
+    ``places`` says where each node was done (a local one: where it was done last), ``lost`` which places were lost.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,7 @@ class Outcome(Generic[T]):
         self.failed: dict[str, Exception] = {}
         self.blocked: dict[str, str] = {}
         self.places: dict[str, str] = {}
+        self.lost: dict[str, Exception] = {}
 
 
 def critical(needs: Mapping[str, Sequence[str]], seconds: Mapping[str, float]) -> dict[str, float]:
@@ -267,6 +268,7 @@ class Shared(Generic[T]):
         """What ran there has failed; what waits is done elsewhere, where there is another place."""
         if place in self._alive:
             self._alive.remove(place)
+            self.outcome.lost[place] = error
             self._have[place].clear()
         if name not in self.local or not self._alive:
             self._fail(name, error)

@@ -120,7 +120,9 @@ class Asker:
                 job.waiting &= set(alive)
                 if self.clock() >= end:
                     break
-                job.wait(min(3 * patience, max(0.0, end - self.clock())))
+                # whether a return is on its way shows soon
+                pause = patience if idle else 3 * patience
+                job.wait(min(pause, max(0.0, end - self.clock())))
             answers.silent += sorted(job.waiting)
             answers.returns, answers.failed = job.returns, job.failed
 

@@ -29,7 +29,12 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     changed = [entry for entry in images if entry["result"] != "unchanged"]
     if not changed and not any("push" in entry for entry in images):
         took = f"{float(data['seconds']):.1f} s"
-        return f"Nothing to build: {count(len(images), 'image')}, inputs unchanged ({took}). {_unique(data)}"
+        return "\n\n".join(
+            [
+                *away(data, colour),
+                f"Nothing to build: {count(len(images), 'image')}, inputs unchanged ({took}). {_unique(data)}",
+            ]
+        )
     parts = [_table(images, width, colour)]
     parts += [_failure(entry, width, colour) for entry in images if entry["result"] == "failed"]
     noted = [f"{entry['image']}: {note}" for entry in images for note in entry.get("notes") or []]
@@ -38,6 +43,7 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     said = [f"{counts[kind]} {kind}" for kind in ("built", "tagged", "unchanged", "failed", "blocked") if counts[kind]]
     said += [f"{len(pushed)} pushed"] if pushed else []
     parts += _not_pushed(images, width, colour)
+    parts += away(data, colour)
     end = f"{', '.join(said)} in {duration(float(data['seconds']))}. {_unique(data)}"
     if counts["failed"]:
         failed = [str(entry["image"]) for entry in images if entry["result"] == "failed"]
@@ -45,6 +51,16 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     if data.get("report"):
         end += f"\nReport: {data['report']}"
     return "\n\n".join([*parts, end])
+
+
+def away(data: Mapping[str, Any], colour: bool) -> list[str]:
+    """Builders that took no part (`saltern.images.roll.Roll.away`), a paragraph each."""
+    found = []
+    for each in data.get("away") or ():
+        named = "" if each["error"].startswith(each["builder"]) else f"{each['builder']}: "
+        hint = f"\n  {each['hint']}" if each["hint"] else ""
+        found.append(f"{tint(SKIPPED, colour=colour)} {named}{each['error']}; it took no part{hint}")
+    return found
 
 
 def _unique(data: Mapping[str, Any]) -> str:

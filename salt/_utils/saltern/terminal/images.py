@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saltern.terminal.build import megabytes
+from saltern.terminal.build import away, megabytes
 from saltern.terminal.marks import CHANGING, OK, WAITING, ago, count, names, table, tint
 
 _MARKS = {"fresh": OK, "stale": CHANGING, "missing": WAITING}
@@ -38,7 +38,8 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     lines = table(rows, width=width)
     lines = [lines[0], *(tint(line[:1], colour=colour) + line[1:] for line in lines[1:])]
     lines += [] if all(entry["shipped"] for entry in images) else ["* serves builds only, stays on the builder"]
-    return "\n\n".join("\n".join(part) for part in (lines, _why(images, colour), _end(data, counts)) if part)
+    parts = (lines, _why(images, colour), away(data, colour), _end(data, counts))
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _why(images: Sequence[Entry], colour: bool) -> list[str]:

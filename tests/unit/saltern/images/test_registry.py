@@ -98,6 +98,48 @@ def test_a_lost_builder_fails_what_it_made_and_the_other_goes_on(folder: Path) -
     assert "blocked" not in found.values()
 
 
+def test_a_silent_builder_takes_no_part(folder: Path) -> None:
+    class Silent(Fake):
+        def listing(self) -> list[dict[str, Any]]:
+            raise NoAnswer("b2 does not answer", hint="Look")
+
+    first = Fake({})
+    data = two(folder, first, Silent())
+    assert set(results(data).values()) == {"built"}
+    assert (data["retcode"], data["builders"]) == (0, ["b1"])
+    assert data["away"] == [{"builder": "b2", "error": "b2 does not answer", "hint": "Look"}]
+    with pytest.raises(NoAnswer, match="none of the builders"):
+        two(folder, Silent(), Silent())
+
+
+def test_a_parent_that_only_a_lost_builder_has_does_not_end_the_one_that_asks_for_it(folder: Path) -> None:
+    first, second = Fake(), Fake()
+    build_all(second, folder, OPTIONS, state=folder.parent / "state", clock=CLOCK, names=["base"])
+    second.refusing = BuilderAway("b2 does not answer")
+    data = two(folder, first, second)  # tool goes to who has its parent, other to who is idle
+    (failed,) = [entry for entry in data["images"] if entry["result"] == "failed"]
+    assert (failed["image"], failed["error"]) == ("other", "base is not to be had: b2 does not answer")
+    assert results(data)["app"] == "built"
+    second.refusing = None
+    assert set(results(two(folder, first, second)).values()) <= {"built", "unchanged"}
+
+
+def test_what_a_lost_builder_has_is_not_pushed_and_all_else_is(folder: Path) -> None:
+    store: dict[str, str] = {}
+    first, second = Fake(store), Fake(store)
+    gate = threading.Barrier(2, timeout=10)
+    first.gates = second.gates = {"other": gate, "app": gate}
+    made = two(folder, first, second)
+    builders = {entry["image"]: entry["builder"] for entry in made["images"] if entry["shipped"]}
+    (there,) = [name for name in ("app", "other") if builders[name] == "b2"]
+    second.refusing = BuilderAway("b2 does not answer")
+    data = two(folder, first, second, push=True)
+    pushed = {entry["image"]: entry["push"] for entry in data["images"] if "push" in entry}
+    assert {name for name, push in pushed.items() if "error" in push} >= {there}
+    assert "digest" in pushed[({"app", "other"} - {there}).pop()]
+    assert data["retcode"] == 1
+
+
 def test_several_builders_without_a_registry_are_refused(folder: Path) -> None:
     fake = Fake()
     with pytest.raises(SalternError, match=r"several builders \(b1, b2\).*openstack:images:builder"):

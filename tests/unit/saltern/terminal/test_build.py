@@ -31,6 +31,14 @@ def test_nothing_to_build() -> None:
     )
 
 
+def test_a_builder_that_took_no_part_is_named() -> None:
+    silent = {"builder": "b2", "error": "b2 does not answer", "hint": "Look: salt b2 test.ping"}
+    broken = {"builder": "b3", "error": "no engine", "hint": ""}
+    said = "– b2 does not answer; it took no part\n  Look: salt b2 test.ping\n\n– b3: no engine; it took no part\n\n"
+    for result, end in (("unchanged", "Nothing to build"), ("built", "1 built")):
+        assert f"{said}{end}" in render({**answer(entry("base", result)), "away": [silent, broken]})
+
+
 def test_a_table_with_sizes_seconds_and_reasons() -> None:
     text = render(
         answer(

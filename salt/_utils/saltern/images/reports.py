@@ -31,6 +31,7 @@ def write_report(state: Path, data: Mapping[str, Any], now: float) -> Path:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
         json.dump({**data, "at": now, "report": str(folder / name)}, handle, indent=1, ensure_ascii=False)
     os.replace(temporary, folder / name)
-    for old in sorted(folder.glob("*.json"))[:-KEPT]:
+    others = [path for path in folder.glob("*.json") if path.name != name]  # names of one second have no order
+    for old in sorted(others, key=lambda path: path.stat().st_mtime_ns)[: 1 - KEPT]:
         old.unlink(missing_ok=True)
     return folder / name

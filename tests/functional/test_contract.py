@@ -58,12 +58,16 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     shutil.copytree(Path(__file__).with_name("elsewhere"), root / "images/elsewhere")
     with Engine() as engine:
         before = {tag for image in engine.images() for tag in image.get("RepoTags") or ()}
-        data = build_all(LocalBuilder(engine, suite="trixie", root=root), root / "images", OPTIONS, state=root / "s")
-        assert data["retcode"] == 0, data
-        yield engine
-        ours = {tag for image in engine.images() for tag in image.get("RepoTags") or ()} - before
-        for tag in sorted(tag for tag in ours if tag.startswith(f"{OPTIONS.namespace}/")):
-            engine.api.remove_image(tag)
+        try:
+            data = build_all(
+                LocalBuilder(engine, suite="trixie", root=root), root / "images", OPTIONS, state=root / "s"
+            )
+            assert data["retcode"] == 0, data
+            yield engine
+        finally:
+            ours = {tag for image in engine.images() for tag in image.get("RepoTags") or ()} - before
+            for tag in sorted(tag for tag in ours if tag.startswith(f"{OPTIONS.namespace}/")):
+                engine.api.remove_image(tag)
 
 
 @pytest.fixture

@@ -96,7 +96,8 @@ class Host:
     def load_image(self, reference: str) -> None:
         """Copy an image into the running host (slow; for images made after it booted)."""
         image = docker.DockerClient(base_url=ENGINE_URL).images.get(reference)
-        self.engine().images.load(b"".join(image.save(named=True)))
+        # by this name: an image may have others, of other tests
+        self.engine().images.load(b"".join(image.save(named=reference)))
 
     def forget_image(self, image: str) -> None:
         """Remove an image from the host's engine, one that it shares too: a mounted layer could not be deleted."""

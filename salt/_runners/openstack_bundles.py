@@ -56,8 +56,7 @@ def images_export(names="", path="", release=None, compress=False):
         salt-run openstack.images_export names=keystone path=/srv/keystone-bundle
     """
     try:
-        tree = bring.chosen(_front())
-        options = images.options_from(tree, release=release and str(release))
+        options, tree = _front().images(release=release)
         checkout = images.folder(__opts__.get("saltern_checkout"))
         wanted = distribute.shipped(checkout, options, _front().root, images.words(names))
         minion = bring.builder(_front(), tree, options)
@@ -143,11 +142,11 @@ def images_import(path, hosts=""):
         if served not in [str(each) for each in __opts__["file_roots"].get(BUNDLE_ENV) or ()]:
             hint = "Run: salt-run state.orch openstack.setup, and restart salt-master as it says"
             raise SalternError(f"the master has no saltenv {BUNDLE_ENV}", where="file_roots", hint=hint)
-        tree = bring.chosen(_front())
+        options, tree = _front().images()
         chosen = distribute.hosts_of(hosts, made["plan"]["hosts"])
         opened = bundle.open_bundle(pathlib.Path(path))
-        pillars = images.options_from(tree)
-        options = pillars if pillars.release == opened.release else images.options_from(tree, release=opened.release)
+        if options.release != opened.release:
+            options, _ = _front().images(release=opened.release)
         there = bundle.names_here(opened, options.reference)
         wanted = {host: _wanted_by(host, made["digest"], there) for host in chosen}
         minion = bring.builder(_front(), tree, options)

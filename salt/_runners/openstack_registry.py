@@ -47,8 +47,7 @@ def pull(hosts="", release=None):
     if wrong:
         return wrong
     try:
-        tree = bring.chosen(_front())
-        options = images.options_from(tree, release=release and str(release))
+        options, tree = _front().images(release=release)
         if not options.registry:
             raise SalternError(
                 "no registry is configured",
@@ -119,8 +118,7 @@ def images_prune(hosts="", yes=False, keep=""):
     if wrong:
         return wrong
     try:
-        tree = bring.chosen(_front())
-        options = images.options_from(tree)
+        options, tree = _front().images()
         chosen = distribute.hosts_of(hosts, made["plan"]["hosts"])
         built = distribute.built(images.folder(__opts__.get("saltern_checkout")), options, _front().root)
         builders = {host for host, roles in tree["hosts"].items() if "builder" in roles}

@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import docker.errors
@@ -30,7 +30,7 @@ from saltern.images.options import options_from
 from saltern.images.record import read_record
 from saltern.images.tree import DISTRO, load
 
-from . import tiny
+from . import bench, tiny
 
 pytestmark = [pytest.mark.rig, pytest.mark.engine, pytest.mark.slow]
 
@@ -48,14 +48,6 @@ FILES = {
 }
 SHIPPED = {"base", "left", "right"}
 BRANCHES = {"left", "right"}
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(0.1)
 
 
 class Site:
@@ -148,7 +140,7 @@ def waits(host: rigs.Host) -> bool:
 def let_go(*hosts: rigs.Host) -> None:
     """End the steps that wait, once all of them do."""
     for host in hosts:
-        until(lambda host=host: waits(host), f"a step waits on {host.name}")  # type: ignore[misc]
+        bench.until(lambda host=host: waits(host), f"a step waits on {host.name}")  # type: ignore[misc]
     for host in hosts:
         host.run("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}")
 
@@ -258,7 +250,7 @@ def test_a_verb_that_is_killed_leaves_a_job_that_ends_and_is_not_repeated(site: 
     mark = site.cloud.events.mark()
     process = site.cloud.popen("openstack.build")
     site.cloud.events.wait("openstack/build/right/end", since=mark)
-    until(lambda: waits(site.one), "left waits")
+    bench.until(lambda: waits(site.one), "left waits")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert site.id(site.one, "left") == former
@@ -283,12 +275,12 @@ def test_a_job_that_is_killed_fails_its_image_and_the_next_build_goes_on(site: S
     site.edit("left", wait=WAIT)
     mark = site.cloud.events.mark()
     process = site.cloud.popen("openstack.build")
-    until(lambda: waits(site.one), "left waits")
+    bench.until(lambda: waits(site.one), "left waits")
     site.cloud.local("bld1", "saltutil.kill_job", site.job("left", mark))
     code, text = site.end(process)
     assert code == 1, text
     assert "its job ended without an answer" in text
-    until(lambda: not waits(site.one), "the engine ends a build that nobody reads")
+    bench.until(lambda: not waits(site.one), "the engine ends a build that nobody reads")
     assert site.id(site.one, "left") == former
     process = site.cloud.popen("openstack.build")
     let_go(site.one)
@@ -321,7 +313,7 @@ def test_a_builder_that_dies_fails_what_it_was_making_and_no_more(site: Site) ->
         site.edit(branch, wait=WAIT)
     process = site.cloud.popen("openstack.build", "push=True", "--out=json")
     for host in (site.one, site.two):
-        until(lambda host=host: waits(host), f"a step waits on {host.name}")  # type: ignore[misc]
+        bench.until(lambda host=host: waits(host), f"a step waits on {host.name}")  # type: ignore[misc]
     site.two.power_cut()
     let_go(site.one)
     code, text = site.end(process)

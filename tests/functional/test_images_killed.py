@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from saltern.images.builders import LocalBuilder
 from saltern.images.options import Options
 from saltern.images.run import Clock, build_all
 
-from . import tiny
+from . import bench, tiny
 
 pytestmark = [pytest.mark.engine, pytest.mark.rig, pytest.mark.slow]
 
@@ -77,7 +76,7 @@ class Place:
 
     def let_go(self) -> None:
         """End the step that waits."""
-        until(self.waits, "the step waits")
+        bench.until(self.waits, "the step waits")
         self.host.run("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}")
 
     def read(self, image: str, path: str) -> str:
@@ -95,14 +94,6 @@ class Place:
         with Engine(self.host.engine_url) as engine:
             found = engine.inspect_image(self.options.reference("app"))
         return str(found["Id"]) if found else None
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +128,10 @@ def test_an_engine_that_is_killed_goes_on_with_what_it_had(place: Place) -> None
     clock = Clock(sleep=lambda seconds: place.host.wait())
     worker = threading.Thread(target=lambda: results.append(place.build(clock)))
     worker.start()
-    until(place.waits, "the step waits")
+    bench.until(place.waits, "the step waits")
     first = place.read(place.stages()[0], "/first")
     place.host.run("bash", "-c", "kill -9 $(cat /run/service.dockerd.pid)")
-    until(lambda: not place.waits(), "the killed engine's step is gone")
+    bench.until(lambda: not place.waits(), "the killed engine's step is gone")
     assert place.tagged() == former
     place.let_go()
     worker.join(60)
@@ -162,10 +153,10 @@ def test_a_caller_that_is_killed_leaves_the_former_image_and_its_steps(place: Pl
     paths = os.pathsep.join([str(CHECKOUT / "tests"), str(CHECKOUT / "salt/_utils")])
     arguments = [sys.executable, "-c", code, place.host.engine_url, str(place.root), place.options.namespace]
     with subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": paths}) as caller:
-        until(place.waits, "the step waits")
+        bench.until(place.waits, "the step waits")
         first = place.read(place.stages()[0], "/first")
         caller.send_signal(signal.SIGKILL)
-    until(lambda: not place.waits(), "the engine ends a build that nobody reads")
+    bench.until(lambda: not place.waits(), "the engine ends a build that nobody reads")
     assert place.tagged() == former
     worker = threading.Thread(target=place.build)
     worker.start()
@@ -181,7 +172,7 @@ def test_what_was_finished_meanwhile_is_not_built_again(place: Place) -> None:
     first_build(place)
     worker = threading.Thread(target=place.build)
     worker.start()
-    until(place.waits, "the step waits")
+    bench.until(place.waits, "the step waits")
     second: list[dict[str, str]] = []  # decided while the first build still ran; waits for its lock
     other = threading.Thread(target=lambda: second.append(place.build()))
     other.start()

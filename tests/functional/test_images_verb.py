@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from saltern.host.engine import Engine
 from saltern.images.options import options_from
 from saltern.images.tree import DISTRO, load
 
-from . import tiny
+from . import bench, tiny
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -168,10 +167,10 @@ def test_an_interrupt_ends_the_build_on_the_builder(site: Site) -> None:
     dockerfile = site.root / "checkout/images/two/Dockerfile.j2"
     dockerfile.write_text(DOCKERFILE + "RUN sleep 600\n")
     with site.start("names=two") as process, Engine() as engine:
-        until(lambda: sleeping(engine), "the build sleeps")
+        bench.until(lambda: sleeping(engine), "the build sleeps")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
-        until(lambda: not sleeping(engine), "the build is gone")
+        bench.until(lambda: not sleeping(engine), "the build is gone")
     assert process.returncode == 1
     assert "interrupted; the builds on b1 are ended" in out
 
@@ -180,14 +179,6 @@ def sleeping(engine: Engine) -> bool:
     """Whether a step of a build of ours runs."""
     running = [container for container in engine.containers() if container["State"] == "running"]
     return any("sleep 600" in str(container["Command"]) for container in running)
-
-
-def until(condition: Any, what: str, seconds: float = 60.0) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(0.1)
 
 
 def test_a_mistake_is_a_sentence(site: Site) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import salt.utils.event
 
-from saltern.contract.errors import SalternError
 from saltern.contract.events import PULL
 from saltern.images import distribute
 from saltern.images import front as images
@@ -19,14 +18,6 @@ from saltern_front import front
 from saltern_front.crowd import Crowd
 
 AT_ONCE = 10  # hosts, where openstack:images:pull_parallel says nothing
-
-
-def chosen(view: front.Front) -> dict[str, Any]:
-    """What the operator's tree says about images. Raises SalternError when it cannot be read."""
-    found = view.plan_module("images")
-    if not isinstance(found, dict):
-        raise SalternError(str(found))
-    return found
 
 
 def at_once(tree: Mapping[str, Any]) -> int:

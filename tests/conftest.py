@@ -5,6 +5,7 @@ are missing the test is skipped with the reason; with SALTERN_TEST_STRICT=1 (set
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,10 @@ import pytest
 from rig import rig as rigs
 
 sys.path.append(str(rigs.CHECKOUT / "tools"))  # the checks are programs, and tested as modules
+
+
+# What a shell runs in the background may ignore SIGINT, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _engine_lacking() -> str | None:

@@ -18,6 +18,7 @@ from saltern.contract.errors import SalternError
 from saltern.host.engine import Engine
 from saltern.images.builders import LocalBuilder
 from saltern.images.record import Record
+from saltern.images.roll import Roll
 from saltern.images.run import asked, build_all, decide
 from saltern.images.tree import load
 
@@ -184,7 +185,7 @@ def test_a_service_is_built_from_a_checkout_on_the_builder(tmp_path: Path) -> No
         builder = LocalBuilder(engine, suite="trixie", root=tmp_path)
         stock = replace(bench.IMAGES, namespace=namespace)
         chosen = replace(stock, custom=raw)
-        tree = load(SHIPPED, chosen, {}, asked({"": builder}, chosen))
+        tree = load(SHIPPED, chosen, {}, asked(Roll([""]), {"": builder}, chosen))
         needed = decide(tree, tree.select(["keystone"]), builder.listing(), Record())
         if missing := [each.image.name for each in needed if each.action == "build" and each.image.name != "keystone"]:
             bench.cannot(f"images of this checkout are not built here: {', '.join(missing)}")

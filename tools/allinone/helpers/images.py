@@ -1,6 +1,6 @@
 """Builds the images that are missing or stale on this machine's engine, without any Salt daemon.
 
-Usage: images.py CHECKOUT STATE
+Usage: images.py CHECKOUT STATE [IMAGE...]
 
 Progress goes to standard error, the last line of standard output is a summary. Runs in the test environment.
 """
@@ -33,7 +33,9 @@ def main() -> int:
     """See the module."""
     with Engine(DOCKER_URL) as engine:
         builder = LocalBuilder(engine, suite=SUITES["debian"], root=STATE, report=report)
-        data = build_all(builder, CHECKOUT / "images", Options(), state=STATE / "master", report=report)
+        data = build_all(
+            builder, CHECKOUT / "images", Options(), state=STATE / "master", names=sys.argv[3:], report=report
+        )
     for entry in data["images"]:
         if entry["result"] == "failed":
             print(f"{entry['image']}: {entry.get('error', '')}", *entry.get("log", []), sep="\n  ", file=sys.stderr)

@@ -72,6 +72,21 @@ def render(ini: Ini) -> str:
     return "\n".join(parts)
 
 
+def lines(options: Mapping[str, Any]) -> str:
+    """Options as lines of a file, without a line end after the last: a list repeats its key, None leaves it out."""
+    values = {key: value if isinstance(value, list) else [value] for key, value in options.items()}
+    return "\n".join(f"{key} = {_small(v)}" for key, found in values.items() for v in found if v is not None)
+
+
+def section(name: str, options: Mapping[str, Any]) -> str:
+    """A whole section, without a line end after its last line."""
+    return f"[{name}]\n{lines(options)}"
+
+
+def _small(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _continued(value: str) -> str:
     return value.replace("\n", "\n    ")
 

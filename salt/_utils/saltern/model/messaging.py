@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from saltern.model import ini
 from saltern.model.cloud import Cloud
 from saltern.model.units import hostport
 
@@ -25,6 +26,15 @@ def transport_url(cloud: Cloud, given: Mapping[str, Any], password: str) -> str:
     return f"rabbit://{','.join(places)}/{given['vhost']}"
 
 
+def servers(cloud: Cloud) -> str:
+    """``a:5672,b:5672``: all members, in the order of the pillar; empty where no enabled service provides messaging."""
+    provider = cloud.provider("messaging")
+    if provider is None:
+        return ""
+    given = provider.provides["messaging"]
+    return ",".join(hostport(host.address, given["port"]) for host in cloud.members(given["container"]))
+
+
 def section(given: Mapping[str, Any], own: Mapping[str, Any], host: str, process: str) -> str:
     """Text of ``[oslo_messaging_rabbit]``: the provider's options, then the service's own.
 
@@ -33,8 +43,4 @@ def section(given: Mapping[str, Any], own: Mapping[str, Any], host: str, process
         read each other's replies: oslo.messaging's own guess is "uwsgi" for every API.
     """
     options = {**given.get("options", {}), **own, "hostname": host, "processname": process}
-    return "\n".join(["[oslo_messaging_rabbit]", *(f"{key} = {_text(value)}" for key, value in options.items())])
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ini.section("oslo_messaging_rabbit", options)

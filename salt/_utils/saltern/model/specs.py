@@ -77,7 +77,7 @@ class SpecBuilder:
 
     def _scope(self, host: Host, service: Service, name: str, process: str, each: tuple[str | None, Any]) -> Scope:
         container = {**service.containers[name], "limits": self._limits(service, name)}
-        return Scope(self.cloud, self.shared, host, service, container, process, each)
+        return Scope(self.cloud, self.shared, host, service, name, container, process, each)
 
     def _limits(self, service: Service, name: str) -> dict[str, Any]:
         own = service.containers[name]["limits"]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from saltern.model import messaging, units
+from saltern.model import ini, login, messaging, units, uwsgi
 from saltern.model.cloud import Cloud, Host
 from saltern.model.services import Service
 from saltern.model.units import hostport
@@ -69,11 +69,12 @@ class Scope:
         shared: Mapping[str, Any],
         host: Host,
         service: Service,
+        name: str,
         container: Mapping[str, Any],
         process: str,
         each: tuple[str | None, Any] = (None, None),
     ) -> None:
-        self.cloud, self.host, self.service, self.process = cloud, host, service, process
+        self.cloud, self.host, self.service, self.name, self.process = cloud, host, service, name, process
         self.used: set[str] = set()
         self.public: dict[str, Any] = {
             **shared,
@@ -86,12 +87,17 @@ class Scope:
             "database_url": _files_only,
             "transport_url": _files_only,
             "oslo_messaging": self.oslo_messaging,
+            "service_auth": _files_only,
+            "token_auth": _files_only,
+            "uwsgi": self.uwsgi,
         }
         self.secret_context = {
             **self.public,
             "secret": self.secret,
             "database_url": self.database_url,
             "transport_url": self.transport_url,
+            "service_auth": self.service_auth,
+            "token_auth": self.token_auth,
         }
 
     def secret(self, name: str, index: int | None = None) -> str:
@@ -138,6 +144,34 @@ class Scope:
         """The section ``[oslo_messaging_rabbit]``; it holds no secret."""
         given, own = self._messaging()
         return messaging.section(given, own["options"], self.host.id, self.process)
+
+    def service_auth(self, user: str) -> str:
+        """Lines by which a service logs in to Keystone, for a section of its own."""
+        return ini.lines(login.service_auth(self.cloud, *self._login(user)))
+
+    def token_auth(self, user: str) -> str:
+        """The section ``[keystone_authtoken]``."""
+        return ini.section("keystone_authtoken", login.token_auth(self.cloud, *self._login(user)))
+
+    def _login(self, name: str) -> tuple[str, Mapping[str, Any], str]:
+        """Keystone's URL, the user and its password."""
+        user = login.user_of(self.cloud, name)
+        if user is None:
+            raise Refused(f'no enabled service has a user "{name}" in its identity: users')
+        provider = self.cloud.provider("identity")
+        if provider is None or not provider.frontends:
+            raise Refused("no enabled service provides identity with a frontend")
+        password = login.escaped(self.secret(user["password"]))
+        return self.cloud.url(provider.frontends[0].name), user, self._remember(password)
+
+    def uwsgi(self, module: str, env: Mapping[str, Any] | None = None, **options: Any) -> str:
+        """The section ``[uwsgi]`` of an API behind the frontend that names this container; it holds no secret."""
+        frontend = self.service.frontend_of(self.name)
+        if frontend is None:
+            raise Refused(f'no frontend of service "{self.service.name}" names the container "{self.name}"')
+        place = hostport(self.host.address, frontend.listen)
+        variables = self.cloud.variables[self.service.name]
+        return ini.section("uwsgi", uwsgi.options_of(place, module, env or {}, variables, self.cloud.debug, options))
 
     def _messaging(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """What the provider gives, and what this service asks for."""
@@ -212,4 +246,5 @@ def shared_context(cloud: Cloud) -> dict[str, Any]:
         "members": members,
         "frontends": [{**f.as_dict(), "backends": cloud.backends(f)} for f in cloud.frontends.values()],
         "memcached_servers": cloud.memcached_servers(),
+        "messaging_servers": messaging.servers(cloud),
     }

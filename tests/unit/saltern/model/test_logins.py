@@ -37,7 +37,9 @@ queue = {{ messaging_servers }}
 """
 
 
-def compiled(root: Path, template: str = TEXT, api: Any = API, others: Any = (OTHER, QUEUE, MEMCACHED), **changes: Any) -> Any:
+def compiled(
+    root: Path, template: str = TEXT, api: Any = API, others: Any = (OTHER, QUEUE, MEMCACHED), **changes: Any
+) -> Any:
     files = {**fixtures.API_FILES, "api.conf.j2": template}
     services = fixtures.services_of(root / "s", CACHE, DATABASE, TOOLBOX, api, *others, files=files)
     secrets = {**fixtures.SECRETS, "other_password": PASSWORD, "queue_password": "of-the-queue"}

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from functional import tiny
-from saltern.contract.errors import EngineUnavailable, ImageMissing
-from saltern.host import files, lock
+from saltern.contract.errors import EngineRefused, EngineUnavailable, ImageMissing
+from saltern.host import files, lock, mounts
 from saltern.host.compare import compare
 from saltern.host.context import Host
 from saltern.host.converge import converge, failed
@@ -190,6 +190,7 @@ def test_what_the_engine_shows_of_a_new_container_is_no_difference(host: Host) -
         healthcheck={"exec": ["/bin/true"], "interval": 1, "timeout": 1, "failures": 2, "start_period": 0},
         limits={"memory": "64M", "pids": 64, "cpus": 0.5, "nofile": 4096},
         capabilities=["NET_BIND_SERVICE"], devices=["/dev/null:/dev/zilch"], pid_host=True, ipc_host=True,
+        device_rules=["c 136:* rw", "c 10:200 rwm"], cgroup_host=True,
         mounts=[{"type": "volume", "source": f"{CLOUD}-data", "target": "/data"},
                 {"type": "bind", "source": "/tmp", "target": "/host", "read_only": True, "propagation": "rprivate"}],
         stop_signal="SIGINT", hostname="box", command=["/usr/local/bin/kolla_start"], user="1000:1000",
@@ -541,3 +542,40 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
             pass
         assert time.monotonic() < deadline, "the condition did not come true"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def below_run(tmp_path: Path) -> Iterator[Path]:
+    """A directory that is not there yet, and no mount any more when the test is over."""
+    path = tmp_path / "run" / "netns"
+    yield path
+    while mounts.shared(path) is not None:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_shared_mount_is_made_and_made_again_after_a_boot(host: Host, below_run: Path) -> None:
+    spec = idle(
+        "a_test_shared", user="0", capabilities=["SYS_ADMIN"], security=["apparmor=unconfined"], read_only=True,
+        mounts=[{"type": "bind", "source": str(below_run), "target": "/run", "propagation": "shared",
+                 "create": "shared"}],
+    )  # fmt: skip
+    assert failed(converge(host, [spec])) == []
+    script = "busybox mkdir /run/a && busybox mount -t tmpfs a /run/a"
+    code, _, error = host.engine.exec("a_test_shared", ["/bin/busybox", "sh", "-c", script])
+    assert code == 0, error
+    assert mounts.shared(below_run / "a") is not None, "what the container mounts there is seen on the host"
+    subprocess.run(["umount", str(below_run / "a")], check=True)
+    assert converge(host, [spec]) == {}
+    (mounted,) = [line for line in mounts.MOUNTINFO.read_text().splitlines() if f" {below_run} " in line]
+    assert "shared:" in mounted
+
+    host.engine.kill("a_test_shared")
+    host.engine.wait("a_test_shared", 5)
+    subprocess.run(["umount", str(below_run)], check=True)
+    (below_run / "a").rmdir()
+    below_run.rmdir()
+    with pytest.raises(EngineRefused):  # what the engine's own restart would meet after a boot
+        host.engine.start("a_test_shared")
+    outcome = heal(host, "a_test_shared")
+    assert outcome["result"] == "healed", outcome
+    assert mounts.shared(below_run) is True

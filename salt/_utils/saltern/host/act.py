@@ -12,7 +12,7 @@ from typing import Any
 
 from saltern.contract.errors import NotHealthy, SalternError
 from saltern.contract.names import FORMER, NEXT
-from saltern.host import committed, decide, files, health, journal, reload, swap
+from saltern.host import committed, decide, files, health, journal, mounts, reload, swap
 from saltern.host import spec as specs
 from saltern.host.compare import Task, body_for, look
 from saltern.host.context import Host
@@ -44,6 +44,7 @@ def perform(host: Host, task: Task, mode: str) -> Result:
 def create(host: Host, task: Task) -> Result:
     """A container that is not there."""
     spec, made = _wanted(task)
+    mounts.prepare(host.store.locks, spec)
     _write(host, spec, made)
     host.engine.create(spec["name"], made)
     host.engine.start(spec["name"])
@@ -69,6 +70,7 @@ def start(host: Host, task: Task) -> Result:
     spec, made = _wanted(task)
     current = task.current
     assert current is not None
+    mounts.prepare(host.store.locks, spec)
     fresh = not current.running
     target = config_source(made)
     if not fresh and target is not None and not reload.loaded(host, spec):

@@ -45,6 +45,8 @@ def matches(document_: Document | None, label: str, wanted: str) -> bool:
 def spec_changes(document_: Document, spec: Spec) -> list[dict[str, Any]]:
     """Fields of the spec that differ from the committed ones; those that need no new container are just recorded."""
     former, new = document_.get("spec") or {}, files.without_content(spec)
+    # A key that the spec has learnt meanwhile is no change while it says what its absence has meant.
+    former = {**{key: value for key, value in new.items() if not value and key not in former}, **former}
     return [
         {"field": key, "current": former.get(key), "desired": new.get(key)}
         for key in sorted({*former, *new})

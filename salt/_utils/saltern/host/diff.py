@@ -7,16 +7,21 @@ environment, the order of lists) is no difference.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from saltern.contract.names import LABEL_SPEC
 
 Difference = dict[str, Any]
 
+CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
+
 # Key below HostConfig → its name in the spec, and what the engine may show for "not set".
 _UNSET: dict[str, tuple[str, tuple[Any, ...]]] = {
     "PidMode": ("pid_host", ("", None)),
     "IpcMode": ("ipc_host", ("", None, "private", "shareable")),
+    "CgroupnsMode": ("cgroup_host", ("", None, "private")),
+    "DeviceCgroupRules": ("device_rules", ([], None)),
     "Memory": ("limits memory", (0, None)),
     "NanoCpus": ("limits cpus", (0, None)),
     "PidsLimit": ("limits pids", (0, -1, None)),
@@ -66,6 +71,10 @@ def differences(inspected: dict[str, Any], body: dict[str, Any], image: dict[str
     compare("limits nofile", _ulimits(host.get("Ulimits")), _ulimits(wanted.get("Ulimits")))
     for key, (field, unset) in _UNSET.items():
         current, desired = host.get(key), wanted.get(key)
+        if key == "CgroupnsMode" and not CGROUP_V2.exists():
+            unset = (*unset, "host")  # with cgroup v1 that is what everybody gets, asked for or not
+        if key == "DeviceCgroupRules":
+            current = sorted(current or [])
         compare(field, None if current in unset else current, None if desired in unset else desired)
     return found
 

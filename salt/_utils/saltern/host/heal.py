@@ -11,7 +11,7 @@ from typing import Any
 
 from saltern.contract.errors import LockHeld, SalternError
 from saltern.contract.names import LABEL_SPEC, missing_hint
-from saltern.host import committed, health, journal, swap
+from saltern.host import committed, health, journal, mounts, swap
 from saltern.host import spec as specs
 from saltern.host.committed import Document
 from saltern.host.context import Host
@@ -137,6 +137,8 @@ def _one(host: Host, name: str, document: Document, request: Request, said: str)
     if state.get("Status") in ("dead", "removing"):
         host.engine.remove(inspected["Id"], force=True)
         return _created(host, name, document, request.dry_run)
+    # After a boot the engine could not start what mounts a place below /run: that is made first.
+    mounts.prepare(host.store.locks, document["spec"])
     host.engine.start(inspected["Id"])
     return Outcome(HEALED, why)
 
@@ -156,6 +158,7 @@ def _running(
     why = f"restarted; {state.why}" + (f" ({state.probe})" if state.probe else "")
     if request.dry_run:
         return Outcome(HEALED, f"would be {why}")
+    mounts.prepare(host.store.locks, spec)
     # What does not answer its probe seldom answers SIGTERM either: no long grace while clients wait.
     host.engine.restart(inspected["Id"], min(int(spec.get("stop_timeout") or STOP_TIMEOUT), STOP_TIMEOUT))
     return Outcome(HEALED, why)
@@ -173,6 +176,7 @@ def _created(host: Host, name: str, document: Document, dry_run: bool) -> Outcom
     if dry_run:
         return Outcome(HEALED, "would be made again from its committed spec")
     made = specs.body(spec, image, target)
+    mounts.prepare(host.store.locks, spec)
     host.engine.create(name, made)
     host.engine.start(name)
     if made["Labels"][LABEL_SPEC] != document.get("label"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from saltern.contract.errors import ImageMissing, JobFailed
 from saltern.contract.names import LABEL_JOB, LABEL_SPEC, missing_hint
-from saltern.host import files, spec, toolbox
+from saltern.host import files, mounts, spec, toolbox
 from saltern.host.context import Host
 from saltern.host.lock import ContainerLock
 
@@ -111,6 +111,7 @@ def _leftover(host: Host, order: Order, body: dict[str, Any]) -> bool:
 def _work(host: Host, batch: dict[str, Any], order: Order, body: dict[str, Any], working: bool) -> None:
     wanted, name = order.job["spec"], order.job["spec"]["name"]
     if not working:
+        mounts.prepare(host.store.locks, wanted)
         files.write(host.store.config, wanted, host.secrets)
         host.engine.create(name, body)
         host.engine.start(name)

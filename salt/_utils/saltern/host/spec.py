@@ -126,6 +126,10 @@ def _host_config(spec: Spec, config_dir: Path | None, job: str | None) -> dict[s
         made["PidMode"] = "host"
     if spec.get("ipc_host"):
         made["IpcMode"] = "host"
+    if spec.get("device_rules"):
+        made["DeviceCgroupRules"] = sorted(spec["device_rules"])
+    if spec.get("cgroup_host"):
+        made["CgroupnsMode"] = "host"  # the default with cgroup v1, said all the same: it is what the spec asks for
     return {**made, **_limits(spec.get("limits") or {})}
 
 

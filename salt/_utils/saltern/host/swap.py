@@ -17,7 +17,7 @@ from typing import Any
 
 from saltern.contract.errors import NotHealthy, SalternError
 from saltern.contract.names import FORMER, LABEL_RESTART, NEXT
-from saltern.host import committed, files, health, journal
+from saltern.host import committed, files, health, journal, mounts
 from saltern.host.context import Host
 from saltern.host.engine import NotThere
 from saltern.host.journal import Entry
@@ -48,6 +48,7 @@ def replace(host: Host, spec: Spec, made: Body, old: Inspected, *, image: str = 
     Raises NotHealthy (with its record) when the new one does not get healthy, and what the engine raises; in both
     cases the old one is back, or a later :func:`resume` brings it.
     """
+    mounts.prepare(host.store.locks, spec)
     entry = _entry(host, spec, made, old, image)
     journal.begin(host.store, entry)
     started = host.clock()
@@ -190,6 +191,7 @@ def _started_again(host: Host, entry: Entry, old: Inspected) -> str:
     spec = spec or {"restart": "none", "start_timeout": 10}
     if old["State"].get("Running"):
         return BACK if health.healthy(old, spec, host.probe).ok else SICK  # it was not touched yet
+    mounts.prepare(host.store.locks, {"name": entry.container, **spec})
     host.engine.start(entry.former_id)
     return BACK if health.await_healthy(host, entry.former_id, spec).ok else SICK
 
@@ -223,6 +225,7 @@ def _tidy(host: Host, name: str) -> str:
     host.engine.rename(former["Id"], name)
     restart = (former["Config"].get("Labels") or {}).get(LABEL_RESTART, "none")
     host.engine.restart_policy(former["Id"], restart_policy({"restart": restart}))
+    mounts.prepare(host.store.locks, (host.store.desired.get(name) or {}).get("spec") or {})
     with contextlib.suppress(NotThere):
         host.engine.start(former["Id"])
     return "took an interrupted swap back"

@@ -12,7 +12,7 @@ from saltern.contract.masking import SHORTEST
 from saltern.contract.names import CONTAINER_NAME, instance, registry_of
 from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, enabled, in_start_order, needed_by
 from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
-from saltern.model.services import Service
+from saltern.model.services import Service, roles_of
 from saltern.model.sources import Path, Sources
 
 
@@ -119,13 +119,13 @@ def _check_roles(cloud: Cloud, problems: Problems) -> None:
     missing: dict[str, list[str]] = {}
     for service in cloud.services.values():
         for container in service.containers.values():
-            if container["runs_on"] not in cloud.by_role:
-                missing.setdefault(container["runs_on"], []).append(service.name)
-    for role, names in missing.items():
+            if cloud.by_role.keys().isdisjoint(roles_of(container)):
+                missing.setdefault(" or ".join(f'"{role}"' for role in roles_of(container)), []).append(service.name)
+    for roles, names in missing.items():
         users = listed(sorted(set(names)))
         problems.add(
             ("openstack", "hosts"),
-            f'a host with role "{role}" (for {users})',
+            f"a host with role {roles} (for {users})",
             "none",
             "give a host that role, or switch the service off",
         )
@@ -286,7 +286,7 @@ def ports_of(cloud: Cloud, host_id: str) -> list[tuple[int, str, str]]:
     found = []
     for service in cloud.services.values():
         for name, container in service.containers.items():
-            if container["runs_on"] not in host.roles:
+            if not host.runs(container):
                 continue
             for frontend in service.frontends:
                 if frontend.container == name:

@@ -45,6 +45,11 @@ def _check_service(
         known(("jobs", key, "container"), job["container"], service.containers, problems)
         if (service.containers.get(job["container"]) or {}).get("for_each"):
             problems.add(("jobs", key, "container"), "a container without for_each", f'"{job["container"]}"')
+        for name in job["inputs"]:
+            kind, _, container_name = name.partition(".")
+            if kind == "hosts":
+                every = [c for s in services.values() for c in s.containers]
+                known(("jobs", key, "inputs"), container_name, every, problems)
         _check_files(service, job["config"], ("jobs", key, "config"), problems)
         if job["container"] in service.containers:
             _check_places(service.containers[job["container"]], job["config"], ("jobs", key, "config"), problems)

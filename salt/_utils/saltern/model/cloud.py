@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from saltern.contract.names import image_reference, image_tag
-from saltern.model.services import Frontend, Service
+from saltern.model.services import Frontend, Service, roles_of
 from saltern.model.sources import Sources
 from saltern.model.units import hostport, seconds
 
@@ -41,6 +41,10 @@ class Host:
     roles: tuple[str, ...]
     interface: str | None
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def runs(self, container: Mapping[str, Any]) -> bool:
+        """Whether a container of a service.yaml runs here."""
+        return not set(self.roles).isdisjoint(roles_of(container))
 
     def as_dict(self) -> dict[str, Any]:
         """What templates see."""
@@ -100,7 +104,7 @@ class Cloud:
     def members(self, container: str) -> list[Host]:
         """Hosts that run a container; none for one that is not enabled."""
         service = self.owners.get(container)
-        return self.by_role.get(service.containers[container]["runs_on"], []) if service else []
+        return [h for h in self.hosts.values() if h.runs(service.containers[container])] if service else []
 
     def backends(self, frontend: Frontend) -> list[dict[str, Any]]:
         return [{"host": h.id, "address": h.address, "port": frontend.listen} for h in self.members(frontend.container)]

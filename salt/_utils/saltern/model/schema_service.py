@@ -65,9 +65,17 @@ PRIVILEGES = mapping(
     {
         "capabilities": listing({"type": "string", "pattern": "^[A-Z_]+$", "description": "a capability: NET_ADMIN"}),
         "devices": listing(ABSOLUTE),
+        "device_rules": listing(
+            {
+                "type": "string",
+                "pattern": "^[abc] ([0-9]+|\\*):([0-9]+|\\*) r?w?m?$",
+                "description": "a rule of the devices cgroup: c 10:200 rwm",
+            }
+        ),
         "security": WORDS,
         "pid_host": BOOL,
         "ipc_host": BOOL,
+        "cgroup_host": BOOL,
         "root": BOOL,
     }
 )
@@ -79,14 +87,28 @@ MOUNT = mapping(
         "target": ABSOLUTE,
         "read_only": BOOL,
         "propagation": {"enum": ["private", "rprivate", "shared", "rshared", "slave", "rslave", None]},
+        "create": {"enum": ["directory", "shared", None]},
     },
     required=("type", "target"),
+)
+
+_ROLE: Schema = {"type": "string", "enum": list(ROLES)}
+
+HOST = mapping(
+    {
+        "sysctls": named(
+            "^[a-z0-9_]+([.][A-Za-z0-9_-]+)+$",
+            {"type": ["string", "integer"], "description": "text or a whole number"},
+            "a sysctl: net.ipv4.ip_forward",
+        ),
+        "paths": listing(ABSOLUTE),
+    }
 )
 
 CONTAINER = mapping(
     {
         "image": {"type": "string", "pattern": IMAGE, "description": "an image's name: glance-api"},
-        "runs_on": {"enum": list(ROLES)},
+        "runs_on": {"anyOf": [_ROLE, listing(_ROLE, minItems=1, uniqueItems=True)]},
         "for_each": optional(IDENTIFIER),
         "user": IDENTIFIER,
         "process": FILLED,
@@ -98,6 +120,7 @@ CONTAINER = mapping(
         "config": CONFIG,
         "privileges": PRIVILEGES,
         "mounts": listing(MOUNT),
+        "host": HOST,
         "limits": LIMITS,
         "writable": listing(ABSOLUTE),
         "healthcheck": {
@@ -184,8 +207,8 @@ JOB = mapping(
         "inputs": listing(
             {
                 "type": "string",
-                "pattern": "^(release|region|url|config|vars(\\.[a-z0-9_]+)?|secret\\.[a-z0-9_]+)$",
-                "description": "release, region, url, config, vars, vars.<name> or secret.<name>",
+                "pattern": "^(release|region|url|config|vars(\\.[a-z0-9_]+)?|secret\\.[a-z0-9_]+|hosts\\.[a-z0-9_]+)$",
+                "description": "release, region, url, config, vars, vars.<name>, secret.<name> or hosts.<container>",
             }
         ),
         "config": CONFIG,

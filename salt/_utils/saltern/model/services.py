@@ -198,6 +198,7 @@ CONTAINER_DEFAULTS: dict[str, Any] = {
     "config": {},
     "privileges": {},
     "mounts": [],
+    "host": {},
     "limits": {},
     "writable": [],
     "healthcheck": None,
@@ -217,11 +218,19 @@ CONTAINER_DEFAULTS: dict[str, Any] = {
 PRIVILEGE_DEFAULTS: dict[str, Any] = {
     "capabilities": [],
     "devices": [],
+    "device_rules": [],
     "security": [],
     "pid_host": False,
     "ipc_host": False,
+    "cgroup_host": False,
     "root": False,
 }
+
+
+def roles_of(container: Mapping[str, Any]) -> tuple[str, ...]:
+    """The roles of ``runs_on``: it runs on hosts with any of them."""
+    named = container["runs_on"]
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def container_defaults(data: dict[str, Any]) -> dict[str, Any]:

@@ -81,9 +81,10 @@ class Slicer:
 
     def _containers(self, host: Host, secrets: set[str]) -> list[dict[str, Any]]:
         specs = []
+        claims = _Claims()
         for service in self.cloud.services.values():
             for name, container in service.containers.items():
-                if container["runs_on"] not in host.roles:
+                if not host.runs(container):
                     continue
                 for each in self.cloud.instances(service.name, name):
                     try:
@@ -91,6 +92,8 @@ class Slicer:
                     except (TemplateFault, SpecFault) as exc:
                         self._report(service, ("containers", name), exc, host)
                         continue
+                    if fault := claims.clash(spec):
+                        self._report(service, ("containers", name), fault, host)
                     specs.append(spec)
                     secrets |= used
         return specs
@@ -111,7 +114,9 @@ class Slicer:
     def _report(self, service: Service, path: tuple[str, ...], exc: TemplateFault | SpecFault, host: Host) -> None:
         problems = self._problems.setdefault(service.name, Problems(service.sources))
         if isinstance(exc, SpecFault):
-            problems.add((*path, *exc.key), exc.expected, exc.found)
+            if (service.name, *path, *exc.key) not in self._seen:
+                problems.add((*path, *exc.key), exc.expected, exc.found)
+            self._seen.add((service.name, *path, *exc.key))
             return
         known = (service.name, exc.template, exc.line, exc.message)
         if known in self._seen:
@@ -126,9 +131,7 @@ class Slicer:
             problems.append(Problem(where.file, key, "text that renders", exc.message, where.line))
 
     def _prechecks(self, host: Host) -> dict[str, Any]:
-        services = [
-            s for s in self.cloud.services.values() if any(c["runs_on"] in host.roles for c in s.containers.values())
-        ]
+        services = [s for s in self.cloud.services.values() if any(map(host.runs, s.containers.values()))]
         return {
             "ports": [
                 {"port": port, "address": address, "container": name}
@@ -140,6 +143,22 @@ class Slicer:
             "addresses": [host.address],
             "max_clock_skew_s": CLOCK_SKEW_S,
         }
+
+
+class _Claims:
+    """What the containers of one host want of its kernel: one value a setting."""
+
+    def __init__(self) -> None:
+        self._sysctls: dict[str, tuple[str, str]] = {}
+
+    def clash(self, spec: Mapping[str, Any]) -> SpecFault | None:
+        """The first setting of which another container wants another value."""
+        for key, value in spec["host"].get("sysctls", {}).items():
+            other, wanted = self._sysctls.setdefault(key, (spec["name"], value))
+            if wanted != value:
+                expected = f'"{wanted}", as container {other} on the same host wants it'
+                return SpecFault(("host", "sysctls", key), expected, f'"{value}" for {spec["name"]}')
+        return None
 
 
 def registry_of(cloud: Cloud, secrets: set[str]) -> dict[str, Any] | None:

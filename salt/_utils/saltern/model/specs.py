@@ -17,6 +17,7 @@ from saltern.model.templating import Scope, TemplateFault, shared_context
 CONTRACT_ENVIRONMENT = {"KOLLA_CONFIG_STRATEGY": "COPY_ALWAYS"}
 NOFILE = 16384
 PIDS = 1024
+PRIVILEGES = ("capabilities", "devices", "device_rules", "security", "pid_host", "ipc_host", "cgroup_host")
 
 
 class SpecFault(Exception):
@@ -96,6 +97,8 @@ class SpecBuilder:
             elif kind == "secret":
                 # fixed by the cloud's name, so that equal passwords of two clouds differ
                 values[name] = digests.keyed(self.cloud.name.encode(), self.cloud.secrets.get(key))
+            elif kind == "hosts":
+                values[name] = sorted(host.id for host in self.cloud.members(key))
             elif kind == "config":
                 values[name] = digests.digest(spec["files"])
             elif kind == "url":
@@ -134,9 +137,8 @@ class SpecBuilder:
             "hostname": plain["hostname"],
             "writable": plain["writable"],
             "mounts": [_mount(m, index) for index, m in enumerate(plain["mounts"])],
-            **{
-                key: plain["privileges"][key] for key in ("capabilities", "devices", "security", "pid_host", "ipc_host")
-            },
+            **{key: plain["privileges"][key] for key in PRIVILEGES},
+            "host": _host(plain["host"]),
             "limits": self._limits(service, name),
             "restart": plain["restart"],
             "stop_timeout": units.seconds(plain["stop_timeout"]),
@@ -179,13 +181,27 @@ class SpecBuilder:
 def _mount(mount: Mapping[str, Any], index: int) -> dict[str, Any]:
     if mount["type"] != "tmpfs" and not mount.get("source"):
         raise SpecFault(("mounts", str(index), "source"), f"the source of a {mount['type']}", "nothing")
+    create = mount.get("create")
+    if create and (mount["type"] != "bind" or not mount["source"].startswith("/")):
+        raise SpecFault(("mounts", str(index), "create"), "none but on a bind mount of an absolute path", f'"{create}"')
     return {
         "type": mount["type"],
         "source": mount.get("source"),
         "target": mount["target"],
         "read_only": mount.get("read_only", False),
         "propagation": mount.get("propagation"),
+        **({"create": create} if create else {}),
     }
+
+
+def _host(needs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a container needs of its host; empty for one that needs nothing."""
+    made: dict[str, Any] = {}
+    if needs.get("sysctls"):
+        made["sysctls"] = {key: " ".join(str(value).split()) for key, value in sorted(needs["sysctls"].items())}
+    if needs.get("paths"):
+        made["paths"] = list(needs["paths"])
+    return made
 
 
 def _healthcheck(check: Mapping[str, Any] | None) -> dict[str, Any] | None:

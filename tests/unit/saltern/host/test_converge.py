@@ -45,6 +45,14 @@ def test_probes_and_time_outs_are_recorded_without_a_restart(host: Any, engine: 
     assert host.store.desired.get("web")["spec"]["start_timeout"] == 99
 
 
+def test_keys_that_a_spec_has_learnt_since_are_no_difference(host: Any) -> None:
+    converge(host, [web()])
+    later = {"device_rules": [], "cgroup_host": False, "host": {}}
+    assert converge(host, [web(**later)]) == {}
+    changes = converge(host, [web(**later, readiness={"http": "http://y/"})])
+    assert [reason["field"] for reason in changes["web"]["reasons"]] == ["readiness"]
+
+
 def test_a_wrong_mode_and_a_missing_image_change_nothing(host: Any, engine: FakeEngine) -> None:
     with pytest.raises(SalternError, match="no such mode: deplyo"):
         converge(host, [web()], mode="deplyo")

@@ -58,6 +58,7 @@ def test_what_the_engine_fills_in_is_no_difference() -> None:
         ({"limits": {"pids": 9}}, "limits pids"),
         ({"limits": {"nofile": 9}}, "limits nofile"),
         ({"pid_host": True}, "pid_host"),
+        ({"device_rules": ["c 10:200 rwm"]}, "device_rules"),
         ({"ipc_host": True}, "ipc_host"),
         ({"read_only": False}, "read_only"),
         ({"init": False}, "init"),
@@ -94,3 +95,19 @@ def test_a_mount_that_somebody_added_counts() -> None:
     inspected = shown(body)
     inspected["HostConfig"]["Binds"] = ["/etc:/etc"]
     assert fields(inspected, body) == ["mounts"]
+
+
+@pytest.mark.parametrize(("v2", "differs"), [(True, ["cgroup_host"]), (False, [])])
+def test_with_cgroup_v1_every_container_has_the_hosts_cgroups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, v2: bool, differs: list[str]
+) -> None:
+    if v2:
+        (tmp_path / "cgroup.controllers").touch()
+    monkeypatch.setattr(diff, "CGROUP_V2", tmp_path / "cgroup.controllers")
+    asked, plain = made(cgroup_host=True), made()
+    default = shown(plain)
+    default["HostConfig"]["CgroupnsMode"] = "private" if v2 else "host"
+    assert fields(default, plain) == []
+    assert fields(default, asked) == differs
+    assert fields(shown(asked), asked) == []
+    assert fields(shown(asked), plain) == differs

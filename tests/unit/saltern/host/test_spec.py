@@ -36,6 +36,8 @@ def test_limits_and_privileges_only_where_named() -> None:
         devices=["/dev/kvm", "/dev/net/tun:/dev/tun:r"],
         pid_host=True,
         ipc_host=True,
+        device_rules=["c 136:* rwm", "c 10:200 rwm"],
+        cgroup_host=True,
     )["HostConfig"]
     assert host["Memory"] == 3 * 2**29
     assert host["PidsLimit"] == 10
@@ -44,7 +46,16 @@ def test_limits_and_privileges_only_where_named() -> None:
     assert host["CapAdd"] == ["CHOWN", "NET_ADMIN"]
     assert [d["PathInContainer"] for d in host["Devices"]] == ["/dev/kvm", "/dev/tun"]
     assert host["Devices"][1]["CgroupPermissions"] == "r"
-    assert (host["PidMode"], host["IpcMode"]) == ("host", "host")
+    assert (host["PidMode"], host["IpcMode"], host["CgroupnsMode"]) == ("host", "host", "host")
+    assert host["DeviceCgroupRules"] == ["c 10:200 rwm", "c 136:* rwm"]
+
+
+def test_keys_that_are_not_used_and_those_of_the_host_leave_the_body_as_it_was() -> None:
+    mount = {"type": "bind", "source": "/run/x", "target": "/run/x"}
+    plain = body(mounts=[mount])
+    host = {"sysctls": {"net.ipv4.ip_forward": "1"}, "paths": ["/dev/kvm"]}
+    more = body(mounts=[{**mount, "create": "shared"}], device_rules=[], cgroup_host=False, host=host)
+    assert more == plain
 
 
 @pytest.mark.parametrize(("restart", "policy"), [("engine", "unless-stopped"), ("health", "no"), ("none", "no")])

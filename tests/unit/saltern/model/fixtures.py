@@ -112,6 +112,12 @@ PILLAR: dict[str, Any] = {
 }
 
 
+def with_container(service: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A service whose container of the same name has other keys."""
+    name = service["name"]
+    return {**service, "containers": {**service["containers"], name: {**service["containers"][name], **changes}}}
+
+
 def pillar(**changes: Any) -> dict[str, Any]:
     """A valid tree with other top-level keys."""
     return copy.deepcopy({**PILLAR, **changes})

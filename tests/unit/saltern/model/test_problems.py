@@ -173,9 +173,14 @@ def broken(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**base, **changes}
 
 
-def container(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    name = base["name"]
-    return {**base, "containers": {**base["containers"], name: {**base["containers"][name], **changes}}}
+container = fixtures.with_container
+TWO_ON_ONE_HOST = {
+    **CACHE,
+    "containers": {
+        name: {**CACHE["containers"]["cache"], "ports": [], "host": {"sysctls": {"net.core.rmem_max": value}}}
+        for name, value in (("cache", 1), ("other", 2))
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +192,29 @@ def container(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
         (broken(CACHE, needs=["api"]), "needs", "circle"),
         (container(CACHE, user="memcachd"), "containers:cache:user", 'did you mean "memcached"?'),
         (container(CACHE, runs_on="cntrol"), "containers:cache:runs_on", 'did you mean "control"?'),
+        (container(CACHE, runs_on=["cntrol"]), "containers:cache:runs_on:0", 'did you mean "control"?'),
+        (
+            container(CACHE, runs_on=["network", "storage"]),
+            "openstack:hosts",
+            'role "network" or "storage" (for cache)',
+        ),
+        (
+            container(CACHE, privileges={"device_rules": ["c 10 rw"]}),
+            "containers:cache:privileges:device_rules:0",
+            "a rule",
+        ),
+        (container(CACHE, host={"sysctls": {"net/x": 1}}), "containers:cache:host:sysctls:net/x", "a sysctl"),
+        (TWO_ON_ONE_HOST, "containers:other:host:sysctls:net.core.rmem_max", "as container cache on the same host"),
+        (
+            container(CACHE, mounts=[{"type": "volume", "source": "x", "target": "/x", "create": "directory"}]),
+            "containers:cache:mounts:0:create",
+            "bind mount",
+        ),
+        (
+            broken(CACHE, jobs={"j": {"container": "cache", "process": "x", "inputs": ["hosts.cahce"]}}),
+            "jobs:j:inputs",
+            'did you mean "cache"?',
+        ),
         (container(CACHE, limits={"memory": "much"}), "containers:cache:limits:memory", "a size"),
         (container(CACHE, stop_timeout="1 week"), "containers:cache:stop_timeout", "a duration"),
         (container(CACHE, for_each="things"), "containers:cache:for_each", "one of memory"),

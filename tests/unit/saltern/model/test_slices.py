@@ -34,7 +34,8 @@ def test_a_spec_has_the_keys_of_the_interface(compile: Any) -> None:
     found = spec(compile(), "ctl1", "api")
     assert set(found) == {
         "name", "service", "cloud", "image", "command", "user", "uid", "gid", "environment", "init", "read_only",
-        "hostname", "writable", "mounts", "capabilities", "devices", "security", "pid_host", "ipc_host", "limits",
+        "hostname", "writable", "mounts", "capabilities", "devices", "device_rules", "security", "pid_host",
+        "ipc_host", "cgroup_host", "host", "limits",
         "restart", "stop_timeout", "stop_signal", "start_timeout", "healthcheck", "liveness", "readiness", "reload",
         "rollback", "process", "files",
     }  # fmt: skip
@@ -203,3 +204,62 @@ def test_the_examples_compile_with_the_real_services(tmp_path: Path, example: st
     assert made.plan is not None
     hosts = made.plan["hosts"]
     assert all(made.slices[name]["containers"] or "control" not in hosts[name]["roles"] for name in hosts)
+
+
+def test_privileges_mounts_and_needs_of_the_host_reach_the_spec(tmp_path: Path) -> None:
+    cache = fixtures.with_container(
+        fixtures.CACHE,
+        privileges={"device_rules": ["c 10:200 rwm"], "cgroup_host": True},
+        mounts=[
+            {
+                "type": "bind",
+                "source": "/run/netns",
+                "target": "/run/netns",
+                "propagation": "shared",
+                "create": "shared",
+            },
+            {"type": "bind", "source": "/dev", "target": "/dev"},
+        ],
+        host={"sysctls": {"net.ipv4.ip_forward": 1, "net.ipv4.tcp_rmem": "1  2 3"}, "paths": ["/dev/net/tun"]},
+    )
+    services = fixtures.services_of(tmp_path / "s", fixtures.TOOLBOX, cache)
+    found = spec(fixtures.compiled(tmp_path / "p", services, fixtures.pillar(secrets={})), "ctl1", "cache")
+    assert (found["device_rules"], found["cgroup_host"]) == (["c 10:200 rwm"], True)
+    assert [mount.get("create") for mount in found["mounts"]] == ["shared", None]
+    sysctls = {"net.ipv4.ip_forward": "1", "net.ipv4.tcp_rmem": "1 2 3"}
+    assert found["host"] == {"sysctls": sysctls, "paths": ["/dev/net/tun"]}
+
+
+def test_a_container_may_run_on_hosts_with_any_of_several_roles(tmp_path: Path) -> None:
+    hosts = {
+        "ctl1": {"address": "10.0.0.11", "roles": ["control", "network"]},
+        "cmp1": {"address": "10.0.0.12", "roles": ["compute", "network"]},
+        "cmp2": {"address": "10.0.0.13", "roles": ["compute"]},
+        "db1": {"address": "10.0.0.14", "roles": ["database"]},
+    }
+    cache = fixtures.with_container(fixtures.CACHE, runs_on=["network", "compute"])
+    services = fixtures.services_of(tmp_path / "s", fixtures.TOOLBOX, cache)
+    made = fixtures.compiled(tmp_path / "p", services, fixtures.pillar(hosts=hosts, secrets={}))
+    assert made.problems == []
+    having = [name for name in hosts if any(s["name"] == "cache" for s in made.slices[name]["containers"])]
+    assert having == ["ctl1", "cmp1", "cmp2"]
+    assert made.plan is not None
+    assert made.plan["containers"]["cache"]["hosts"] == having
+    assert next(s for s in made.plan["steps"] if s["service"] == "cache")["hosts"] == having
+    assert [bool(made.slices[name]["prechecks"]["ports"]) for name in hosts] == [True, True, True, False]
+
+
+def test_a_job_may_be_due_when_hosts_of_a_container_come_or_go(tmp_path: Path) -> None:
+    job = {**fixtures.API["jobs"]["db_sync"], "inputs": ["hosts.worker"]}
+    api = {**fixtures.API, "jobs": {"db_sync": job}}
+    services = fixtures.services_of(tmp_path / "s", fixtures.CACHE, fixtures.DATABASE, fixtures.TOOLBOX, api)
+
+    def due(name: str, **more: Any) -> str:
+        hosts = {**fixtures.PILLAR["hosts"], **more}
+        made = fixtures.compiled(tmp_path / name, services, fixtures.pillar(hosts=hosts))
+        assert made.problems == []
+        return str(made.slices["ctl1"]["jobs"][0]["input"])
+
+    worker = {"address": "10.0.0.12", "roles": ["compute"]}
+    assert due("one") == due("two", db1={"address": "10.0.0.13", "roles": ["database"]})
+    assert due("one") != due("three", cmp1=worker)

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from allinone import down, testing, up
+from allinone import down, tempest, testing, up
 from allinone import layout as layouts
 from allinone.console import Console, Stop
 
 HELP = """\
   up      set everything up on this machine and deploy OpenStack; may be run again at any time
   test    run all checks and tests (further arguments go to pytest)
+  tempest run a selection of OpenStack's own tests against the cloud (arguments: regular expressions of others)
   down    stop the cloud; with --purge remove everything that was made here
   help    this text
 """
@@ -29,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = top.add_subparsers(dest="verb", metavar="up | test | down | help")
+    verbs = top.add_subparsers(dest="verb", metavar="up | test | tempest | down | help")
     verbs.add_parser(
         "up", help=argparse.SUPPRESS, description="Set everything up and deploy; continues where it was interrupted."
     )
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     down.add_argument("--yes", action="store_true", help="do not ask for the cloud's name (scripts)")
     verbs.add_parser("test", help=argparse.SUPPRESS, add_help=False, description="Run all checks and tests.")
+    verbs.add_parser("tempest", help=argparse.SUPPRESS, add_help=False, description="Run Tempest against the cloud.")
     verbs.add_parser("help", help=argparse.SUPPRESS)
     return top
 
@@ -48,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """The exit code: 0 good, 1 failed, 4 refused, 5 something is out of reach."""
     known, rest = parser().parse_known_args(arguments)
-    if rest and known.verb != "test":
+    if rest and known.verb not in ("test", "tempest"):
         parser().error(f"unknown argument: {' '.join(rest)}")
     layout = layouts.here()
     console = Console.on(sys.stdout, dict(os.environ))
@@ -58,6 +60,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if known.verb == "test":
             return testing.run(layout, console, rest)
+        if known.verb == "tempest":
+            return tempest.run(layout, console, rest)
         with lock(layout, known.verb):
             if known.verb == "down":
                 return down.run(layout, console, purge=known.purge, yes=known.yes)

@@ -31,6 +31,10 @@ class Layout:
         return self.dot / "venv-openstack"
 
     @property
+    def tempest_venv(self) -> Path:
+        return self.dot / "venv-tempest"
+
+    @property
     def test_venv(self) -> Path:
         return self.dot / "venv-test"
 

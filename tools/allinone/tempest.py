@@ -59,7 +59,7 @@ def configure(layout: Layout, config: Path) -> str:
 
 def follow(layout: Layout, console: Console, folder: Path, config: Path, arguments: list[str]) -> int:
     """Run Tempest, show what fails as it fails, then the reasons of what was skipped, and the counts."""
-    chosen = ["--regex", "|".join(arguments)] if arguments else ["--include-list", str(include(layout))]
+    chosen = ["--regex", "|".join(arguments)] if arguments else stated(layout)
     program = str(layout.tempest_venv / "bin" / "tempest")
     words = [program, "run", "--config-file", str(config), "--concurrency", str(WORKERS), *chosen]
     begun = time.monotonic()
@@ -88,9 +88,10 @@ def follow(layout: Layout, console: Console, folder: Path, config: Path, argumen
     return 0 if good else 1
 
 
-def include(layout: Layout) -> Path:
-    """The stated selection."""
-    return layout.checkout / "tools" / "tempest" / "include.txt"
+def stated(layout: Layout) -> list[str]:
+    """The stated selection, as arguments of Tempest."""
+    folder = layout.checkout / "tools" / "tempest"
+    return ["--include-list", str(folder / "include.txt"), "--exclude-list", str(folder / "exclude.txt")]
 
 
 def reasons(text: str) -> Counter[str]:

@@ -41,7 +41,7 @@ def sections(connection: Any, settings: dict[str, Any], services: set[str]) -> d
     auth = settings["auth"]
     region = settings.get("region_name", "RegionOne")
     made: dict[str, dict[str, Any]] = {
-        "DEFAULT": {"use_stderr": True},
+        "DEFAULT": {"use_stderr": False},
         "auth": {
             "use_dynamic_credentials": True,
             "create_isolated_networks": True,
@@ -62,7 +62,7 @@ def sections(connection: Any, settings: dict[str, Any], services: set[str]) -> d
             "nova": "compute" in services,
             "swift": "object-store" in services,
         },
-        "image": {"region": region, "http_image": ""},
+        "image": {"region": region},
         "image-feature-enabled": {"import_image": True},
         "validation": {"run_validation": False},
         "compute": {"region": region, "fixed_network_name": ""},
@@ -81,7 +81,6 @@ def sections(connection: Any, settings: dict[str, Any], services: set[str]) -> d
         "network-feature-enabled": {"ipv6": False, "floating_ips": True},
         "volume": {"region": region},
     }
-    del made["image"]["http_image"]
     if "network" in services:
         made["network-feature-enabled"]["api_extensions"] = ",".join(
             sorted(extension.alias for extension in connection.network.extensions())

@@ -154,9 +154,15 @@ def texts_of(value: Any) -> set[str]:
 
 
 def enabled(tree: Mapping[str, Any], services: Mapping[str, Service]) -> dict[str, Service]:
-    """The services that the operator, or else their own service.yaml, switches on."""
+    """The services that are switched on, by the pillar, else by themselves, else by a role that a host has."""
     chosen = tree.get("services") or {}
-    return {name: s for name, s in services.items() if (chosen.get(name) or {}).get("enabled", s.enabled)}
+    roles = {role for host in (tree.get("hosts") or {}).values() for role in (host or {}).get("roles") or ()}
+
+    def on(name: str, service: Service) -> bool:
+        wanted = (chosen.get(name) or {}).get("enabled", service.enabled)
+        return wanted in roles if isinstance(wanted, str) else bool(wanted)
+
+    return {name: service for name, service in services.items() if on(name, service)}
 
 
 def in_start_order(services: Mapping[str, Service]) -> tuple[dict[str, Service], list[str]]:

@@ -256,7 +256,11 @@ SERVICE = mapping(
     {
         "name": IDENTIFIER,
         "title": FILLED,
-        "enabled": BOOL,
+        "enabled": {
+            "type": ["boolean", "string"],
+            "enum": [True, False, *ROLES],
+            "description": "true, false, or the role of whose hosts there must be one",
+        },
         "needs": listing(IDENTIFIER, uniqueItems=True),
         "secrets": named(NAME, SECRET, "a secret's name"),
         "variables": {"type": "object", "propertyNames": {"pattern": NAME}},

@@ -43,7 +43,7 @@ class Service:
 
     name: str
     title: str
-    enabled: bool
+    enabled: bool | str  # a role: where a host has it
     needs: tuple[str, ...]
     secrets: dict[str, dict[str, Any]]
     variables: dict[str, Any]

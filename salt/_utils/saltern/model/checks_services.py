@@ -79,6 +79,11 @@ def _check_container(service: Service, name: str, container: Mapping[str, Any], 
             f'"{container["user"]}"',
             did_you_mean(container["user"], UIDS),
         )
+    for index, mount in enumerate(container["mounts"]):
+        if mount.get("owner", "root") not in UIDS:
+            where = (*path, "mounts", str(index), "owner")
+            hint = did_you_mean(mount["owner"], UIDS)
+            problems.add(where, "a user of the fixed table", f'"{mount["owner"]}"', hint)
     if container["for_each"]:
         known((*path, "for_each"), container["for_each"], service.variables, problems)
     _check_files(service, container["config"], (*path, "config"), problems)

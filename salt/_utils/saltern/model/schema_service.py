@@ -88,6 +88,7 @@ MOUNT = mapping(
         "read_only": BOOL,
         "propagation": {"enum": ["private", "rprivate", "shared", "rshared", "slave", "rslave", None]},
         "create": {"enum": ["directory", "shared", None]},
+        "owner": IDENTIFIER,
     },
     required=("type", "target"),
 )

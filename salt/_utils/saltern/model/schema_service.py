@@ -250,6 +250,8 @@ PROVIDES = mapping(
             },
             required=("user", "password", "vhost", "container", "port"),
         ),
+        # the container that the hosts' bridges belong to
+        "network": mapping({"container": IDENTIFIER}, required=("container",)),
     }
 )
 

@@ -1,0 +1,18 @@
+python3 -c "import libvirt, os_vif; os_vif.initialize(); libvirt.getVersion()"
+
+nova-compute --version
+
+qemu-img create -f qcow2 /tmp/disk 1M
+qemu-img info --output=json /tmp/disk | grep qcow2
+
+echo hello > /tmp/file
+genisoimage -quiet -o /tmp/config -V config-2 -r -J /tmp/file
+
+mkfs.ext4 -V
+
+saltern-nova-hypervisor | grep auto && exit 1 || true
+python3 -c "
+import runpy
+name = runpy.run_path('/usr/local/bin/saltern-nova-hypervisor')
+assert 'cpu_mode = none' in name['section']('qemu')
+"

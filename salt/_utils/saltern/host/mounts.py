@@ -24,7 +24,8 @@ _BIND, _SHARED = 0x1000, 1 << 20  # MS_BIND, MS_SHARED of mount(2)
 
 
 def prepare(locks: Path, spec: Spec) -> None:
-    """Make the directories of a container's mounts that are missing; what is there already is left as it is.
+    """Make the directories of a container's mounts that are missing, and give each its owner. Modes of what is there
+    already are left as they are.
 
     locks
         ``Store.locks``: two at once would mount one directory twice, and hide what was mounted below it in between.
@@ -39,6 +40,8 @@ def prepare(locks: Path, spec: Spec) -> None:
         path = Path(mount["source"])
         try:
             _make(path)
+            if mount.get("owner"):  # all containers that mount it say the same, whichever comes first
+                os.chown(path, mount["owner"], mount["owner"])
             if mount["create"] == "shared" and not shared(path):
                 with ContainerLock(locks, _LOCK, f"mount {path}", timeout=_LOCK_TIMEOUT):
                     _share(path)

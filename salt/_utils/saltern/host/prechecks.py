@@ -180,7 +180,7 @@ def addresses(wanted: Iterable[str], local: Iterable[str]) -> list[Check]:
             address in have,
             "on this host" if address in have else f"not on this host (it has {shown})",
             "on this host",
-            "" if address in have else "Correct openstack:hosts:<id>:address, or configure the address",
+            "" if address in have else "Correct openstack:hosts:<id>:address or tunnel_address, or configure it",
         )
         for address in wanted
     ]

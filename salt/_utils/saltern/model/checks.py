@@ -10,6 +10,7 @@ from typing import Any
 from saltern.contract.errors import Problem
 from saltern.contract.masking import SHORTEST
 from saltern.contract.names import CONTAINER_NAME, instance, registry_of
+from saltern.model.checks_networks import check_networks
 from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, enabled, in_start_order, needed_by
 from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
 from saltern.model.services import Service, roles_of
@@ -77,7 +78,7 @@ def check_cloud(cloud: Cloud) -> list[Problem]:
     """Faults of a resolved model: hosts, roles, overrides, secrets, ports."""
     problems = Problems(cloud.sources)
     parts = (_check_addresses, _check_roles, _check_providers, _check_instances, _check_overrides, _check_secrets)
-    for part in (*parts, _check_registry, _check_ports, _check_frontends):
+    for part in (*parts, _check_registry, _check_ports, _check_frontends, check_networks):
         part(cloud, problems)
     return problems.items
 
@@ -222,6 +223,8 @@ def _check_secrets(cloud: Cloud, problems: Problems) -> None:
     for name, value in cloud.secrets.items():
         if name in declared:
             _check_secret(name, value, declared[name][0], problems)
+        if {cloud.name, cloud.region} & set(value if isinstance(value, list) else [value]):
+            problems.add(("openstack", "secrets", name), "a value that nobody is shown", "the cloud's or region's name")
 
 
 def _check_secret(name: str, value: Any, spec: Mapping[str, Any], problems: Problems) -> None:

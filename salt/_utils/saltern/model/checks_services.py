@@ -39,6 +39,9 @@ def _check_service(
         owners.setdefault(name, service.name)
         _check_container(service, name, container, problems)
     _check_messaging(service, problems)
+    if "network" in service.provides:
+        path = ("provides", "network", "container")
+        known(path, service.provides["network"]["container"], service.containers, problems)
     for frontend in service.frontends:
         known(("frontend", "container"), frontend.container, service.containers, problems)
     for key, job in service.jobs.items():
@@ -79,6 +82,11 @@ def _check_container(service: Service, name: str, container: Mapping[str, Any], 
             f'"{container["user"]}"',
             did_you_mean(container["user"], UIDS),
         )
+    for index, mount in enumerate(container["mounts"]):
+        if mount.get("owner", "root") not in UIDS:
+            where = (*path, "mounts", str(index), "owner")
+            hint = did_you_mean(mount["owner"], UIDS)
+            problems.add(where, "a user of the fixed table", f'"{mount["owner"]}"', hint)
     if container["for_each"]:
         known((*path, "for_each"), container["for_each"], service.variables, problems)
     _check_files(service, container["config"], (*path, "config"), problems)
@@ -117,4 +125,5 @@ def _secret_references(service: Service) -> Iterable[tuple[Path, str]]:
     for index, user in enumerate(service.identity["users"]):
         yield ("identity", "users", str(index), "password"), user["password"]
     for kind, provided in service.provides.items():
-        yield ("provides", kind, "password"), provided["password"]
+        if "password" in provided:
+            yield ("provides", kind, "password"), provided["password"]

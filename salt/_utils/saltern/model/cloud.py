@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from saltern.contract.names import image_reference, image_tag
+from saltern.model import networks
+from saltern.model.networks import Networks, Uplink
 from saltern.model.services import Frontend, Service, roles_of
 from saltern.model.sources import Sources
 from saltern.model.units import hostport, seconds
@@ -41,6 +43,9 @@ class Host:
     roles: tuple[str, ...]
     interface: str | None
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tunnel_address: str = ""
+    provider_interfaces: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    provider: tuple[Uplink, ...] = ()  # the provider networks that have a bridge here
 
     def runs(self, container: Mapping[str, Any]) -> bool:
         """Whether a container of a service.yaml runs here."""
@@ -48,7 +53,14 @@ class Host:
 
     def as_dict(self) -> dict[str, Any]:
         """What templates see."""
-        return {"id": self.id, "address": self.address, "roles": list(self.roles), "interface": self.interface}
+        return {
+            "id": self.id,
+            "address": self.address,
+            "roles": list(self.roles),
+            "interface": self.interface,
+            "tunnel_address": self.tunnel_address,
+            "provider": [uplink.as_dict() for uplink in self.provider],
+        }
 
 
 @dataclass
@@ -61,6 +73,7 @@ class Cloud:
     vip: str
     debug: bool
     hosts: dict[str, Host]
+    networks: Networks
     services: dict[str, Service]  # the enabled ones, in start order
     all_services: dict[str, Service]
     variables: dict[str, dict[str, Any]]
@@ -125,7 +138,7 @@ class Cloud:
         )
 
     def provider(self, kind: str) -> Service | None:
-        """The enabled service that provides ``database``, ``identity`` or ``messaging``."""
+        """The enabled service that provides ``database``, ``identity``, ``messaging`` or ``network``."""
         return next((s for s in self.services.values() if kind in s.provides), None)
 
     def memcached_servers(self) -> str:
@@ -209,10 +222,8 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
     services
         Every loaded service.
     """
-    hosts = {
-        name: Host(name, h["address"], tuple(h.get("roles") or ()), h.get("interface"), h.get("config") or {})
-        for name, h in tree["hosts"].items()
-    }
+    nets = networks.resolve(tree.get("networks") or {})
+    hosts = {name: _host(name, entry, nets) for name, entry in tree["hosts"].items()}
     basic = {key: tree.get(key, default) for key, default in DEFAULTS.items()}
     chosen = tree.get("services") or {}
     ordered, _ = in_start_order(enabled(tree, services))
@@ -224,6 +235,7 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
         vip=basic["vip"] or _default_vip(hosts),
         debug=basic["debug"],
         hosts=hosts,
+        networks=nets,
         services=ordered,
         all_services=dict(services),
         variables={
@@ -235,6 +247,21 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
         heal={**heal, **{key: seconds(heal[key]) for key in HEAL_SECONDS if key in heal}},
         secrets=dict(tree.get("secrets") or {}),
         sources=sources,
+    )
+
+
+def _host(name: str, entry: Mapping[str, Any], nets: Networks) -> Host:
+    roles = tuple(entry.get("roles") or ())
+    interfaces = entry.get("provider_interfaces") or {}
+    return Host(
+        id=name,
+        address=entry["address"],
+        roles=roles,
+        interface=entry.get("interface"),
+        config=entry.get("config") or {},
+        tunnel_address=entry.get("tunnel_address") or entry["address"],
+        provider_interfaces=interfaces,
+        provider=nets.uplinks(roles, interfaces),
     )
 
 

@@ -29,6 +29,21 @@ def _is_address(value: object) -> bool:
     return True
 
 
+@FORMATS.checks("address4", raises=ValueError)
+def _is_address4(value: object) -> bool:
+    return not isinstance(value, str) or (ipaddress.ip_address(value).version == 4 and _is_address(value))
+
+
+@FORMATS.checks("network4", raises=ValueError)
+def _is_network4(value: object) -> bool:
+    return not isinstance(value, str) or ("/" in value and bool(ipaddress.IPv4Network(value)))
+
+
+@FORMATS.checks("interface4", raises=ValueError)
+def _is_interface4(value: object) -> bool:
+    return not isinstance(value, str) or ("/" in value and bool(ipaddress.IPv4Interface(value)))
+
+
 @FORMATS.checks("duration", raises=ValueError)
 def _is_duration(value: object) -> bool:
     return units.seconds(value) >= 0

@@ -51,6 +51,12 @@ DURATION: Schema = {
 }
 SIZE: Schema = {"type": ["string", "integer"], "format": "size", "description": "a size: 512M or 1G"}
 ADDRESS: Schema = {"type": "string", "format": "address", "minLength": 2, "description": "an IP address of a host"}
+ADDRESS4: Schema = {
+    "type": "string",
+    "format": "address4",
+    "minLength": 2,
+    "description": "an IPv4 address: networks with IPv6 are not supported",
+}
 SCALAR: Schema = {"type": ["string", "number", "boolean"], "description": "text, a number, true or false"}
 LIMITS: Schema = mapping(
     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saltern.model.schema_parts import (
     ADDRESS,
+    ADDRESS4,
     BOOL,
     COUNT,
     DURATION,
@@ -29,15 +30,82 @@ _PROFILE = "^(?!(all|enabled)$)[a-z][a-z0-9_-]*$"  # those two mean something al
 _CERTIFICATES = r"^(?![\s\S]*PRIVATE KEY)\s*-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----\s*$"
 INI: Schema = named(_FILE, named(_SECTION, named(_KEY, INI_VALUE, "a key"), "a section"), "a file")
 
+INTERFACE: Schema = {
+    "type": ["string", "null"],
+    "pattern": "^[A-Za-z0-9._@-]{1,15}$",
+    "description": "a network interface",
+}
+_PHYSNET = r"^[A-Za-z][A-Za-z0-9_-]{0,62}\Z"
+_NETWORK_RANGE = r"^[0-9]{1,8}(:[0-9]{1,8})?\Z"
+_MTU: Schema = {"type": "integer", "minimum": 576, "maximum": 65535, "description": "an MTU, 576 to 65535"}
+
+
+def _ranges(description: str, *forms: Schema) -> Schema:
+    """Ranges of numbers. In one form of several: YAML reads some as a number to the base of 60, not worth a quote."""
+    return {"anyOf": [{"type": "string", "pattern": _NETWORK_RANGE}, *forms], "description": description}
+
+
+PROVIDER = mapping(
+    {
+        "bridge": {
+            "type": "string",
+            "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}\Z",
+            "description": "a bridge's name of up to 15 characters: br-ex",
+        },
+        "interface": INTERFACE,
+        "mtu": _MTU,
+        "vlans": _ranges(
+            'a range of VLAN ids in quotes, "100:199", or a list of them',
+            listing({"type": "string", "pattern": _NETWORK_RANGE}, minItems=1),
+            {"type": "null"},
+        ),
+        "on": listing({"enum": list(ROLES)}, minItems=1, uniqueItems=True),
+    },
+    required=("bridge",),
+)
+EXTERNAL = mapping(
+    {
+        "name": FILLED,
+        "provider": {**FILLED, "description": "a name under openstack:networks:provider"},
+        "vlan": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 4094,
+            "description": "a VLAN id, 1 to 4094, or null",
+        },
+        "cidr": {
+            "type": "string",
+            "format": "network4",
+            "description": "a network of IPv4 by its lowest address, 172.29.0.0/24 (IPv6 is not supported)",
+        },
+        "gateway": optional(ADDRESS4),
+        "floating": listing(
+            ADDRESS4, minItems=2, maxItems=2, description="the first and the last of the floating addresses, as a list"
+        ),
+        "host_address": {
+            "type": ["string", "null"],
+            "format": "interface4",
+            "description": "an IPv4 address with its prefix, 172.29.0.1/24, or null",
+        },
+    },
+    required=("provider", "cidr", "floating"),
+)
+NETWORKS = mapping(
+    {
+        "tunnel": mapping({"type": {"enum": ["vxlan"]}, "range": _ranges('a range in quotes, "1:65535"'), "mtu": _MTU}),
+        "provider": named(_PHYSNET, PROVIDER, "a physical network's name"),
+        "external": optional(EXTERNAL),
+        "datapath": {"enum": ["auto", "system", "netdev"]},
+    }
+)
+
 HOST = mapping(
     {
         "address": ADDRESS,
         "roles": listing({"enum": list(ROLES)}, uniqueItems=True),
-        "interface": {
-            "type": ["string", "null"],
-            "pattern": "^[A-Za-z0-9._@-]{1,15}$",
-            "description": "a network interface",
-        },
+        "interface": INTERFACE,
+        "tunnel_address": optional(ADDRESS4),
+        "provider_interfaces": named(_PHYSNET, INTERFACE, "a physical network's name"),
         "config": INI,
     },
     required=("address",),
@@ -139,6 +207,7 @@ OPENSTACK = mapping(
             "minProperties": 1,
             "description": "a mapping with at least one host",
         },
+        "networks": NETWORKS,
         "services": named(NAME, SERVICE, "a service"),
         "images": IMAGES,
         "config": mapping(

@@ -88,6 +88,7 @@ MOUNT = mapping(
         "read_only": BOOL,
         "propagation": {"enum": ["private", "rprivate", "shared", "rshared", "slave", "rslave", None]},
         "create": {"enum": ["directory", "shared", None]},
+        "owner": IDENTIFIER,
     },
     required=("type", "target"),
 )
@@ -249,6 +250,8 @@ PROVIDES = mapping(
             },
             required=("user", "password", "vhost", "container", "port"),
         ),
+        # the container that the hosts' bridges belong to
+        "network": mapping({"container": IDENTIFIER}, required=("container",)),
     }
 )
 

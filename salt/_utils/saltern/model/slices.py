@@ -75,6 +75,7 @@ class Slicer:
             "images": sorted(images),
             "registry": registry_of(self.cloud, secrets),
             "prechecks": self._prechecks(host),
+            "network": network_of(self.cloud, host),
             "heal": self.cloud.heal,
             "secrets": sorted(s for s in secrets if s),
         }
@@ -131,6 +132,7 @@ class Slicer:
             problems.append(Problem(where.file, key, "text that renders", exc.message, where.line))
 
     def _prechecks(self, host: Host) -> dict[str, Any]:
+        network = network_of(self.cloud, host)
         services = [s for s in self.cloud.services.values() if any(map(host.runs, s.containers.values()))]
         return {
             "ports": [
@@ -140,7 +142,7 @@ class Slicer:
             "min_disk_gb": max([MIN_DISK_GB, *(s.prechecks.get("min_disk_gb", 0) for s in services)]),
             "min_memory_mb": max(MIN_MEMORY_MB, sum(s.prechecks.get("min_memory_mb", 0) for s in services)),
             "interfaces": [host.interface] if host.interface else [],
-            "addresses": [host.address],
+            "addresses": list(dict.fromkeys([host.address, network["tunnel_address"]] if network else [host.address])),
             "max_clock_skew_s": CLOCK_SKEW_S,
         }
 
@@ -159,6 +161,40 @@ class _Claims:
                 expected = f'"{wanted}", as container {other} on the same host wants it'
                 return SpecFault(("host", "sysctls", key), expected, f'"{value}" for {spec["name"]}')
         return None
+
+
+def network_of(cloud: Cloud, host: Host) -> dict[str, Any] | None:
+    """What a host needs to make its bridges. None where no Open vSwitch runs."""
+    provider = cloud.provider("network")
+    container = provider.provides["network"]["container"] if provider else ""
+    members = cloud.members(container)
+    if host not in members:
+        return None
+    return {
+        "container": container,
+        "datapath": cloud.networks.datapath,
+        "tunnel_address": host.tunnel_address,
+        "mtu": cloud.networks.tunnel.mtu,
+        "bridges": [
+            {
+                "name": uplink.bridge,
+                "provider": uplink.name,
+                "interface": uplink.interface,
+                "addresses": bridge_addresses(cloud, members, host, uplink.name),
+                "mtu": uplink.mtu,
+            }
+            for uplink in host.provider
+        ],
+    }
+
+
+def bridge_addresses(cloud: Cloud, members: list[Host], host: Host, provider: str) -> list[str]:
+    """The host's own addresses on a bridge: ``host_address``, on the first host that has the external network's."""
+    external = cloud.networks.external
+    if external is None or external.host_address is None or external.provider != provider:
+        return []
+    first = next(h for h in members if any(uplink.name == provider for uplink in h.provider))
+    return [external.host_address.with_prefixlen] if host == first else []
 
 
 def registry_of(cloud: Cloud, secrets: set[str]) -> dict[str, Any] | None:
@@ -267,4 +303,4 @@ def endpoint(cloud: Cloud, service: Service, entry: Mapping[str, Any]) -> str:
     return cloud.url(frontend) + str(entry.get("path", ""))
 
 
-__all__ = ["Slicer", "Slices", "batch_of", "endpoint", "registry_of"]
+__all__ = ["Slicer", "Slices", "batch_of", "endpoint", "network_of", "registry_of"]

@@ -184,6 +184,9 @@ def _mount(mount: Mapping[str, Any], index: int) -> dict[str, Any]:
     create = mount.get("create")
     if create and (mount["type"] != "bind" or not mount["source"].startswith("/")):
         raise SpecFault(("mounts", str(index), "create"), "none but on a bind mount of an absolute path", f'"{create}"')
+    owner = mount.get("owner")
+    if owner and not create:
+        raise SpecFault(("mounts", str(index), "owner"), "none but where `create` makes the directory", f'"{owner}"')
     return {
         "type": mount["type"],
         "source": mount.get("source"),
@@ -191,6 +194,7 @@ def _mount(mount: Mapping[str, Any], index: int) -> dict[str, Any]:
         "read_only": mount.get("read_only", False),
         "propagation": mount.get("propagation"),
         **({"create": create} if create else {}),
+        **({"owner": UIDS[owner]} if owner else {}),
     }
 
 

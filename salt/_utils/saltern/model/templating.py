@@ -241,6 +241,7 @@ def shared_context(cloud: Cloud) -> dict[str, Any]:
         "region": cloud.region,
         "debug": cloud.debug,
         "vip": cloud.vip,
+        "networks": cloud.networks.as_dict(),
         "hosts": {name: host.as_dict() for name, host in cloud.hosts.items()},
         "url": url,
         "members": members,

@@ -11,7 +11,7 @@ from typing import Any
 
 from saltern.contract import digests
 from saltern.contract.errors import Problem
-from saltern.contract.masking import mask
+from saltern.contract.masking import mask, mask_tree
 from saltern.contract.names import instance
 from saltern.model import checks, schema
 from saltern.model.checks_services import check_services
@@ -132,6 +132,7 @@ def make_plan(
         },
         "images": sorted({image for s in slices.values() for image in s["images"]}),
         "heal": cloud.heal,
+        "networks": mask_tree(cloud.networks.as_dict(), cloud.secret_values),
         "steps": steps(cloud),
     }
 

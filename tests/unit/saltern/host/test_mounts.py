@@ -195,3 +195,14 @@ def test_healing_that_cannot_make_them_says_so(tmp_path: Path, host: Any, engine
     outcome = heal.heal(host, "web")
     assert outcome["result"] == "failed"
     assert f"cannot make {path} a directory" in outcome["why"]
+
+
+def test_a_directory_belongs_to_whom_the_mount_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
+    wanted = spec(tmp_path / "a")
+    mounts.prepare(tmp_path / "locks", wanted)
+    assert given == []
+    wanted["mounts"][0]["owner"] = 42476
+    mounts.prepare(tmp_path / "locks", wanted)
+    assert given == [(tmp_path / "a", 42476, 42476)]

@@ -41,9 +41,27 @@ def base(services: Services) -> dict[str, Any]:
                 "address": f"10.0.0.1{n}",
                 "roles": ["control", "database", "messaging", "loadbalancer", "network", "compute", "storage"],
                 "interface": "eth0",
+                "tunnel_address": f"10.1.0.1{n}",
+                "provider_interfaces": {"physnet1": "eth2"},
                 "config": {"keystone.conf": {"DEFAULT": {"debug": True}}},
             }
             for n in range(2)
+        },
+        "networks": {
+            "tunnel": {"type": "vxlan", "range": "1:65535", "mtu": 1500},
+            "provider": {
+                "physnet1": {"bridge": "br-ex", "interface": "eth1", "vlans": ["100:199", "300"], "on": ["network"]},
+                "physnet2": {"bridge": "br-two", "interface": "eth3", "vlans": "100:199", "on": ["compute", "network"]},
+            },
+            "external": {
+                "name": "public",
+                "provider": "physnet1",
+                "cidr": "172.29.0.0/24",
+                "gateway": "172.29.0.1",
+                "floating": ["172.29.0.100", "172.29.0.150"],
+                "host_address": "172.29.0.2/24",
+            },
+            "datapath": "auto",
         },
         "services": {
             "keystone": {"enabled": True, "variables": {"workers": 2}, "limits": {"keystone": {"memory": "2G"}}}

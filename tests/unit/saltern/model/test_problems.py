@@ -97,6 +97,11 @@ def test_an_unknown_key_has_file_line_and_the_key_that_was_meant(compile: Any) -
         ),
         ({"images": {"registry": "reg:5000", "registry_ca": "ca.crt"}}, "openstack:images:registry_ca", "PEM text"),
         ({"secrets": {**fixtures.SECRETS, "root_password": "abc"}}, "openstack:secrets:root_password", "masked"),
+        (
+            {"secrets": {**fixtures.SECRETS, "root_password": "RegionOne"}},
+            "openstack:secrets:root_password",
+            "region's",
+        ),
         ({"secrets": {**fixtures.SECRETS, "api_keys": "only-one"}}, "openstack:secrets:api_keys", "a list of 2"),
         ({"hosts": {"a": {"address": "10.0.0.1", "roles": ["control", "compute"]}}}, "openstack:hosts", '"database"'),
     ],

@@ -27,7 +27,11 @@ def check_networks(cloud: Cloud, problems: Problems) -> None:
             )
     for host in cloud.hosts.values():
         _check_interfaces(cloud, host, problems)
-    _check_tunnel_addresses(cloud, problems)
+    network = cloud.provider("network")
+    if network:
+        switched = cloud.members(network.provides["network"]["container"])
+        _check_places(cloud, network.name, switched, problems)
+        _check_tunnel_addresses(cloud, switched, problems)
     if cloud.networks.external:
         _check_external(cloud, cloud.networks.external, problems)
 
@@ -44,8 +48,8 @@ def _check_interfaces(cloud: Cloud, host: Host, problems: Problems) -> None:
     for name in host.provider_interfaces:
         known((*base, name), name, cloud.networks.provider, problems)
         if name in cloud.networks.provider and name not in there:
-            roles = " or ".join(cloud.networks.provider[name].on)
-            hint = f"give the host that role, or name one of its own in openstack:networks:provider:{name}:on"
+            roles = " or ".join(cloud.networks.provider[name].roles)
+            hint = f"give the host that role, or name one of its own in openstack:networks:provider:{name}:roles"
             problems.add((*base, name), f"a host with role {roles}: they have the bridge", f"{host.id} has not", hint)
     bridges: dict[str, str] = {}
     interfaces: dict[str, str] = {}
@@ -79,16 +83,22 @@ def _interface_path(host: Host, uplink: Uplink) -> Path:
     return (*PROVIDER, uplink.name, "interface")
 
 
-def _check_tunnel_addresses(cloud: Cloud, problems: Problems) -> None:
-    network = cloud.provider("network")
-    tunnelled = cloud.members(network.provides["network"]["container"]) if network else []
+def _check_places(cloud: Cloud, service: str, switched: list[Host], problems: Problems) -> None:
+    for name in cloud.networks.provider:
+        without = [h.id for h in cloud.hosts.values() if h not in switched and any(u.name == name for u in h.provider)]
+        if without:
+            expected = f"roles whose hosts run {service}, which makes the bridge"
+            problems.add((*PROVIDER, name, "roles"), expected, f"not on {listed(without)}")
+
+
+def _check_tunnel_addresses(cloud: Cloud, switched: list[Host], problems: Problems) -> None:
     owners = {ipaddress.ip_address(host.address): host.id for host in cloud.hosts.values()}
     for host in cloud.hosts.values():
         path: Path = ("openstack", "hosts", host.id, "tunnel_address")
         address = ipaddress.ip_address(host.tunnel_address)
         if owners.setdefault(address, host.id) != host.id and host.tunnel_address != host.address:
             problems.add(path, f'an address of its own; host "{owners[address]}" has this one', host.tunnel_address)
-        if address.version != 4 and host in tunnelled:
+        if address.version != 4 and host in switched:
             problems.add(path, "an IPv4 address: tunnels over IPv6 are not supported", f"{host.tunnel_address}")
         elif address.is_loopback and host.tunnel_address != host.address and len(cloud.hosts) > 1:
             problems.add(path, "an address that the other hosts can reach", host.tunnel_address)
@@ -172,7 +182,7 @@ def _check_external_provider(cloud: Cloud, external: External, problems: Problem
     }
     without = [host.id for host in cloud.by_role.get(ROLE, ()) if host.id not in uplinks]
     if without:
-        hint = f"add {ROLE} to openstack:networks:provider:{provider.name}:on"
+        hint = f"add {ROLE} to openstack:networks:provider:{provider.name}:roles"
         problems.add(
             path,
             f"a network whose bridge is on all hosts with role {ROLE}, where routers are",

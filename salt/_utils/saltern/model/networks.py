@@ -34,7 +34,7 @@ class Provider:
     interface: str | None
     mtu: int
     vlans: tuple[Range, ...]
-    on: tuple[str, ...]  # roles whose hosts have the bridge
+    roles: tuple[str, ...]  # whose hosts have the bridge
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Networks:
         return tuple(
             Uplink(p.name, p.bridge, interfaces.get(p.name, p.interface), p.mtu)
             for p in self.provider.values()
-            if not set(p.on).isdisjoint(roles)
+            if not set(p.roles).isdisjoint(roles)
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Networks:
                     "interface": p.interface,
                     "mtu": p.mtu,
                     "vlans": [_text(vlans) for vlans in p.vlans],
-                    "on": list(p.on),
+                    "roles": list(p.roles),
                 }
                 for p in self.provider.values()
             },
@@ -133,7 +133,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> Provider:
         interface=entry.get("interface"),
         mtu=entry.get("mtu", MTU),
         vlans=tuple(_range(text) for text in ([vlans] if isinstance(vlans, str) else vlans)),
-        on=tuple(entry.get("on", (ROLE,))),
+        roles=tuple(entry.get("roles", (ROLE,))),
     )
 
 

@@ -59,7 +59,7 @@ PROVIDER = mapping(
             listing({"type": "string", "pattern": _NETWORK_RANGE}, minItems=1),
             {"type": "null"},
         ),
-        "on": listing({"enum": list(ROLES)}, minItems=1, uniqueItems=True),
+        "roles": listing({"enum": list(ROLES)}, minItems=1, uniqueItems=True),
     },
     required=("bridge",),
 )

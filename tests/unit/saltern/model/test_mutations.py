@@ -50,8 +50,13 @@ def base(services: Services) -> dict[str, Any]:
         "networks": {
             "tunnel": {"type": "vxlan", "range": "1:65535", "mtu": 1500},
             "provider": {
-                "physnet1": {"bridge": "br-ex", "interface": "eth1", "vlans": ["100:199", "300"], "on": ["network"]},
-                "physnet2": {"bridge": "br-two", "interface": "eth3", "vlans": "100:199", "on": ["compute", "network"]},
+                "physnet1": {"bridge": "br-ex", "interface": "eth1", "vlans": ["100:199", "300"], "roles": ["network"]},
+                "physnet2": {
+                    "bridge": "br-two",
+                    "interface": "eth3",
+                    "vlans": "100:199",
+                    "roles": ["compute", "network"],
+                },
             },
             "external": {
                 "name": "public",

@@ -13,7 +13,9 @@ from unit.saltern.model.fixtures import API, API_FILES, CACHE, DATABASE, ROLES, 
 SWITCH: dict[str, Any] = {
     "name": "switch",
     "provides": {"network": {"container": "switch"}},
-    "containers": {"switch": {"image": "switch", "runs_on": "network", "user": "root", "process": "switchd"}},
+    "containers": {
+        "switch": {"image": "switch", "runs_on": ["network", "control"], "user": "root", "process": "switchd"}
+    },
 }
 FILES = {
     **API_FILES,
@@ -39,12 +41,13 @@ HOSTS: dict[str, Any] = {
         "provider_interfaces": {"physnet1": "eth2"},
     },
     "net2": {"address": "10.0.0.22", "roles": ["network"]},
+    "sto1": {"address": "10.0.0.31", "roles": ["storage"]},
 }
 NETWORKS: dict[str, Any] = {
     "tunnel": {"range": "5:500", "mtu": 9000},
     "provider": {
         "physnet1": {"bridge": "br-ex", "interface": "eth1", "mtu": 9000, "vlans": ["100:199", "300"]},
-        "physnet2": {"bridge": "br-two", "on": ["control"]},
+        "physnet2": {"bridge": "br-two", "roles": ["control"]},
     },
     "external": {
         "provider": "physnet1",
@@ -79,7 +82,7 @@ def test_all_of_it_is_optional(tmp_path: Path) -> None:
         "mtu": "1500",
         "range": "1:65535",
         "local": "10.0.0.11",
-        "others": "10.0.0.11,10.0.0.21,10.0.0.22",
+        "others": "10.0.0.11,10.0.0.21,10.0.0.22,10.0.0.31",
         "bridges": "",
         "vlans": "",
         "external": "none",
@@ -91,7 +94,7 @@ def test_all_of_it_is_optional(tmp_path: Path) -> None:
         "mtu": 1500,
         "bridges": [],
     }
-    assert made.slices["ctl1"]["network"] is None, "no switch runs there"
+    assert made.slices["sto1"]["network"] is None, "no switch runs there"
     assert made.plan["networks"]["external"] is None
 
 
@@ -100,7 +103,7 @@ def test_templates_see_what_was_chosen(tmp_path: Path) -> None:
         "mtu": "9000",
         "range": "5:500",
         "local": "10.0.0.11",
-        "others": "10.0.0.11,10.1.0.21,10.0.0.22",
+        "others": "10.0.0.11,10.1.0.21,10.0.0.22,10.0.0.31",
         "bridges": "physnet2:br-two:None",
         "vlans": "physnet1:100:199 physnet1:300:300",
         "external": "172.29.0.0/24",
@@ -142,7 +145,7 @@ def test_the_plan_has_the_external_network_with_its_defaults(tmp_path: Path) -> 
         ("provider:physnet1:interface", "a-name-of-sixteen", "provider:physnet1:interface", "a network interface"),
         ("provider:physnet1:vlans", "100-199", "provider:physnet1:vlans", "100:199"),
         ("provider:physnet1:vlans", 620, "provider:physnet1:vlans", "in quotes"),
-        ("provider:physnet2:on:0", "contrl", "provider:physnet2:on:0", 'did you mean "control"?'),
+        ("provider:physnet2:roles:0", "contrl", "provider:physnet2:roles:0", 'did you mean "control"?'),
         ("provider:phys:net", {"bridge": "x"}, "provider:phys:net", "a physical network's name"),
         ("external:floating", ["172.29.0.100"], "external:floating", "the last"),
         ("external:cidr", "172.29.0.5/24", "external:cidr", "lowest address"),
@@ -158,6 +161,12 @@ def test_the_plan_has_the_external_network_with_its_defaults(tmp_path: Path) -> 
         ("provider:physnet1:vlans", ["1:4095"], "provider:physnet1:vlans", "between 1 and 4094"),
         ("provider:physnet1:bridge", "br-int", "provider:physnet1:bridge", "Neutron's"),
         ("provider:physnet1:interface", "br-ex", "provider:physnet1:interface", "the bridge itself"),
+        (
+            "provider:physnet2:roles",
+            ["storage"],
+            "provider:physnet2:roles",
+            "run switch, which makes the bridge; not on sto1",
+        ),
         ("external:provider", "physnet11", "external:provider", 'did you mean "physnet1"?'),
         ("external:provider", "physnet2", "external:provider", "not on net1, net2; add network to"),
         ("external:floating", ["172.29.0.150", "172.29.0.100"], "external:floating", "the lower address first"),
@@ -261,7 +270,7 @@ def test_two_networks_of_a_host_share_neither_bridge_nor_interface(
     networks = copy.deepcopy(NETWORKS)
     networks["provider"]["physnet2"] |= change
     assert not compiled(tmp_path, networks).problems, "they are on different hosts"
-    networks["provider"]["physnet2"]["on"] = ["network"]
+    networks["provider"]["physnet2"]["roles"] = ["network"]
     found = compiled(tmp_path / "met", networks).problems
     assert found[0].key == f"openstack:networks:provider:{key}"
     assert words in found[0].expected
@@ -272,3 +281,26 @@ def test_a_service_that_provides_the_network_names_one_of_its_containers(tmp_pat
     switch["provides"]["network"]["container"] = "swich"
     found = [p for p in compiled(tmp_path, switch=switch).problems if p.key == "provides:network:container"]
     assert [p.hint for p in found] == ['did you mean "switch"?']
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_examples_of_the_documentation_compile(tmp_path: Path, number: int) -> None:
+    text = (Path(__file__).resolve().parents[4] / "docs/configuration.md").read_text(encoding="utf-8")
+    section = text.split("### `networks`")[1].split("\n### ")[0]
+    blocks = [yaml.safe_load(block) for block in blocks_of(section)]
+    assert len(blocks) == 3
+    hosts = blocks[number].get("hosts") or {"one": {"address": "10.0.0.11", "roles": [*ROLES, "network"]}}
+    made = compiled(tmp_path, blocks[number]["networks"], hosts=hosts)
+    assert not made.problems, made.problems
+    assert made.plan["networks"]["external"]["name"] == "public"
+
+
+def blocks_of(text: str) -> list[str]:
+    """Indented blocks: lines that begin with four spaces, with nothing but empty lines between."""
+    blocks: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("    ") or not line:
+            blocks[-1].append(line[4:])
+        else:
+            blocks.append([])
+    return [found for block in blocks if (found := "\n".join(block)).strip()]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from saltern.contract.users import UIDS
+from saltern.model import ini
 from unit.services import cloud
 
 THREE = {name: {**host, "roles": [*host["roles"], "network", "compute"]} for name, host in cloud.THREE.items()}
@@ -167,3 +168,11 @@ def sections(text: str) -> dict[str, list[str]]:
         elif line.strip():
             lines.append(line.strip())
     return found
+
+
+def test_images_come_through_the_router_and_a_lost_client_ends_its_download() -> None:
+    found = ini.parse(cloud.file(cloud.spec(cloud.compiled(cloud.AIO), "aio", "glance_api"), "uwsgi.ini"))["uwsgi"]
+    assert (found["http"], found["chunked-input-limit"]) == (["10.0.0.11:19292"], ["67108864"])
+    assert not {"http-socket", "threads", "ignore-sigpipe", "ignore-write-errors", "disable-write-exception"} & set(
+        found
+    )

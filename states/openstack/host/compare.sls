@@ -5,6 +5,9 @@ The host can take what the model wants:
   openstack_precheck.passed:
     - cheap: True
     - now: {{ step['now'] | tojson }}
+
+The host has what its containers need:
+  openstack_host.prepared: []
 {%- endif %}
 
 Containers are as the model says:

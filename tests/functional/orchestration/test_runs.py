@@ -47,6 +47,20 @@ def test_nothing_to_do_is_one_job_per_host(cloud: Cloud) -> None:
     assert list(steps(cloud, "step_start")) == ["compare"], "a step without work fires nothing"
 
 
+def test_a_host_that_lacks_a_setting_is_acted_on_in_the_wave_of_what_needs_it(cloud: Cloud) -> None:
+    cloud.deployed(ONE)
+    setting = {"kind": "sysctl", "current": "0", "desired": "1", "containers": ["keystone"]}
+    cloud.behave("ctl2", settings={"sysctl net.x": setting})
+    planned = cloud.run("state.orch", "openstack.deploy", "test=True")
+    assert "sysctl net.x: 0 → 1" in planned.stderr
+    done = cloud.run("state.orch", "openstack.deploy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ended = {line["step"]: line for line in cloud.journal() if line["event"] == "step_end"}
+    assert (ended["start keystone"]["hosts"], ended["start keystone"]["summary"]) == (["ctl2"], "1 host setting")
+    assert [name for name, line in ended.items() if line["result"] == "changed"] == ["start keystone"]
+    assert "Nothing to do" in cloud.run("state.orch", "openstack.deploy").stderr
+
+
 def test_a_failing_host_stops_its_step_and_all_that_needs_it(cloud: Cloud) -> None:
     cloud.model(ONE)
     cloud.behave("ctl1", fail=["keystone"])

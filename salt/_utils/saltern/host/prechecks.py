@@ -77,6 +77,7 @@ def run(
     checks += disks((root, docker_root), wanted.get("min_disk_gb", 0))
     checks += addresses(wanted.get("addresses") or (), sockets.local_addresses())
     checks += interfaces(wanted.get("interfaces") or ())
+    checks += paths([*(model.get("containers") or ()), *(job["spec"] for job in model.get("jobs") or ())])
     checks += ports(wanted.get("ports") or (), sockets.listeners(), sockets.Holders())
     if now is not None:
         checks.append(clock(local, now, now + TRAVEL, wanted.get("max_clock_skew_s", 5)))
@@ -197,6 +198,40 @@ def interfaces(wanted: Iterable[str], sysfs: Path = Path("/sys/class/net")) -> l
         hint = "" if good else f"Correct openstack:hosts:<id>:interface (this host has {have}), or bring it up"
         checks.append(Check(f"interface {name}", good, found, "there and up", hint))
     return checks
+
+
+MODULES = {"/dev/net/tun": "tun", "/dev/kvm": "kvm_intel or kvm_amd", "/dev/vhost-net": "vhost_net"}
+
+
+def paths(specs: Iterable[Mapping[str, Any]], exists: Callable[[str], bool] = os.path.exists) -> list[Check]:
+    """What containers take from the host is there: devices, sources of bind mounts, ``host: paths``.
+
+    Not what a mount's ``create`` makes, nor what a container puts below that.
+    """
+    users: dict[str, list[str]] = {}
+    made: list[str] = []
+    for spec in specs:
+        binds = [mount for mount in spec.get("mounts") or () if mount.get("type") == "bind"]
+        made += [mount["source"].rstrip("/") for mount in binds if mount.get("create")]
+        found = [mount["source"] for mount in binds if not mount.get("create")]
+        found += [device.partition(":")[0] for device in spec.get("devices") or ()]
+        for path in {*found, *((spec.get("host") or {}).get("paths") or ())}:
+            users.setdefault(path, []).append(spec["name"])
+    checks = []
+    for path, names in sorted(users.items()):
+        if any(f"{path}/".startswith(f"{place}/") for place in made):
+            continue
+        good, who = exists(path), ", ".join(dict.fromkeys(names))
+        hint = "" if good else _missing(path, who)
+        checks.append(Check(f"path {path}", good, "there" if good else "not there", f"there, for {who}", hint))
+    return checks
+
+
+def _missing(path: str, who: str) -> str:
+    module = MODULES.get(path)
+    if module is None:
+        return f"Make {path} available to the host, or give it no role that runs {who}"
+    return f"Run modprobe {module}, and name the module in /etc/modules-load.d/saltern.conf for the next boot"
 
 
 def ports(

@@ -18,6 +18,8 @@ Document = dict[str, Any]
 
 QUIET = ("none",)
 CONTAINER, TOOLBOX, PRECHECK = "openstack_container", "openstack_toolbox", "openstack_precheck"
+HOST = "openstack_host"
+PREPARE = "prepare"  # the container stays as it is, its host does not have what it needs
 
 
 def document(returns: Mapping[str, Any], hosts: Iterable[str], *, model: str, mode: str, seconds: float) -> Document:
@@ -54,6 +56,7 @@ def _add_host(found: Document, host: str, answer: Any) -> None:
         found["errors"][host] = _text(answer)
         return
     found["hosts"][host] = {}
+    settings: dict[str, Any] = {}
     for tag, state in answer.items():
         if not isinstance(state, Mapping):
             found["errors"][host] = _text(state)
@@ -62,6 +65,8 @@ def _add_host(found: Document, host: str, answer: Any) -> None:
         changes = state.get("changes") or {}
         if kind == CONTAINER and not failed:
             found["hosts"][host].update(changes)
+        elif kind == HOST and not failed:
+            settings.update(changes)
         elif kind == TOOLBOX:
             found["toolbox"] = None if failed else dict(changes)
             if failed:
@@ -70,6 +75,17 @@ def _add_host(found: Document, host: str, answer: Any) -> None:
             found["prechecks"][host] = str(state.get("comment", "")).splitlines()
         elif failed:
             found["errors"][host] = str(state.get("comment", "")) or "failed without a reason"
+    _add_settings(found["hosts"][host], settings)
+
+
+def _add_settings(rows: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """What a host lacks is a reason of the containers that need it: their wave acts on that host, and is shown."""
+    for what, change in settings.items():
+        reason = {"field": what, "current": change.get("current"), "desired": change.get("desired")}
+        for name in change.get("containers") or ():
+            row = rows.get(name, {"action": "none", "reasons": [], "files": []})
+            action = PREPARE if row["action"] in ("none", "equivalent", PREPARE) else row["action"]
+            rows[name] = {**row, "action": action, "reasons": [*(row.get("reasons") or []), reason]}
 
 
 def problem(found: Document) -> str:

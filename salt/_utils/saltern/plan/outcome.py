@@ -115,11 +115,18 @@ def summary(detail: Mapping[str, Mapping[str, Any]], failures: Sequence[Any] = (
     """``2 started, 1 replaced``; for work in the toolbox ``1 database, 1 job``."""
     found = counts(detail)
     parts = [f"{found[word]} {word}" for word in ORDER if found[word]]
+    if settings := sum(_is_setting(change) for changes in detail.values() for change in changes.values()):
+        parts.append(f"{settings} host setting{'' if settings == 1 else 's'}")
     if failures:
         parts.append(f"{len(failures)} failed")
     if not parts:
         parts += _toolbox(detail)
     return ", ".join(parts)
+
+
+def _is_setting(change: Any) -> bool:
+    """Whether it is a setting of a host (``openstack_host.prepared``), which is no container's change."""
+    return isinstance(change, Mapping) and change.get("kind") == "sysctl"
 
 
 def _toolbox(detail: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -31,7 +31,7 @@ def view(
         Seconds by step id, from earlier runs.
     """
     groups = _groups(plan, found, estimates or {})
-    touched = sum(len(group["hosts"]) for group in groups)
+    touched = sum(len(group["hosts"]) for group in groups if group["action"] != compared.PREPARE)
     return {
         "kind": "plan",
         "model": plan["digest"],

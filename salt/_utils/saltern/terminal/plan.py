@@ -14,6 +14,7 @@ VERBS = {
     "reload": "reloaded, no interruption",
     "remove": "removed",
     "stop": "stopped",
+    "prepare": "its host is prepared, no interruption",
 }
 DIFF_LINES = 60
 _GREEN, _RED = "32", "31"
@@ -127,7 +128,7 @@ def _last(data: Mapping[str, Any]) -> list[str]:
 def _counts(data: Mapping[str, Any]) -> list[str]:
     files = {file["name"] for group in data["changes"] for file in group.get("files") or []}
     words = {"create": "started", "start": "started", "replace": "replaced", "reload": "reloaded"}
-    words |= {"remove": "removed", "stop": "stopped"}
+    words |= {"remove": "removed", "stop": "stopped", "prepare": "whose host is prepared"}
     number: dict[str, int] = {}
     for group in data["changes"]:
         word = words.get(str(group["action"]), str(group["action"]))

@@ -29,6 +29,32 @@ def test_ports(address: str, holder: Holder, good: bool) -> None:
     assert check.ok is good
 
 
+def test_paths_that_containers_take_from_the_host() -> None:
+    libvirt = {
+        "name": "nova_libvirt", "devices": ["/dev/kvm:/dev/kvm:rw"], "host": {"paths": ["/dev/net/tun"]},
+        "mounts": [
+            {"type": "bind", "source": "/dev", "target": "/dev"},
+            {"type": "bind", "source": "/sys/fs/cgroup", "target": "/sys/fs/cgroup"},
+            {"type": "bind", "source": "/run/libvirt", "target": "/run/libvirt", "create": "directory"},
+            {"type": "volume", "source": "libvirt_data", "target": "/var/lib/libvirt"},
+        ],
+    }  # fmt: skip
+    compute = {
+        "name": "nova_compute",
+        "mounts": [
+            {"type": "bind", "source": "/run/libvirt/sock", "target": "/run/libvirt/sock"},
+            {"type": "bind", "source": "/dev", "target": "/dev"},
+        ],
+    }
+    checks = {check.name: check for check in prechecks.paths([libvirt, compute, {"name": "x"}], lambda p: p == "/dev")}
+    assert {name: check.ok for name, check in checks.items()} == {
+        "path /dev": True, "path /dev/kvm": False, "path /dev/net/tun": False, "path /sys/fs/cgroup": False,
+    }  # fmt: skip
+    assert checks["path /dev"].expected == "there, for nova_libvirt, nova_compute"
+    assert "modprobe tun" in checks["path /dev/net/tun"].hint
+    assert "no role that runs nova_libvirt" in checks["path /sys/fs/cgroup"].hint
+
+
 def test_nobody_is_looked_for_while_no_wanted_port_is_taken() -> None:
     """Finding a holder walks all of /proc."""
 

@@ -52,6 +52,10 @@ def container_state(changes: dict[str, Any], result: bool | None = True, comment
     return {tag: {"result": result, "changes": changes, "comment": comment}}
 
 
+def host_state(changes: dict[str, Any], result: bool | None = None, comment: str = "") -> dict[str, Any]:
+    return {"openstack_host_|-Host_|-x_|-prepared": {"result": result, "changes": changes, "comment": comment}}
+
+
 def toolbox_state(changes: dict[str, Any], result: bool | None = True, comment: str = "") -> dict[str, Any]:
     return {"openstack_toolbox_|-Databases_|-x_|-compared": {"result": result, "changes": changes, "comment": comment}}
 

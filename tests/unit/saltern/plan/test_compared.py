@@ -8,7 +8,7 @@ import pytest
 
 from saltern.plan import compared
 
-from .planmaker import MODEL, container_state, make_plan, precheck_state, toolbox_state
+from .planmaker import MODEL, container_state, host_state, make_plan, precheck_state, toolbox_state
 
 NEW = {"action": "create", "reasons": [], "files": []}
 
@@ -63,6 +63,37 @@ def test_part_of_a_service(changes: dict[str, Any], prepare: bool, register: boo
 def test_equivalent_containers_are_recorded_but_nothing_else_is_to_do() -> None:
     document = found({"ctl1": container_state({"keystone": {"action": "equivalent"}}), "ctl2": {}})
     assert due(document)["start keystone"] == ["ctl1"]
+
+
+SETTING = {"kind": "sysctl", "current": "0", "desired": "1", "containers": ["keystone"]}
+REASON = {"field": "sysctl net.x", "current": "0", "desired": "1"}
+
+
+@pytest.mark.parametrize(
+    ("row", "action", "reasons"),
+    [
+        (None, "prepare", [REASON]),
+        ({"action": "equivalent", "reasons": [{"field": "host"}], "files": []}, "prepare", [{"field": "host"}, REASON]),
+        (NEW, "create", [REASON]),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_host_lacks_makes_the_wave_that_needs_it_due_there(
+    row: Any, action: str, reasons: Any, first: bool
+) -> None:
+    containers, host = container_state({"keystone": row} if row else {}), host_state({"sysctl net.x": SETTING})
+    document = found({"ctl1": container_state({}), "ctl2": {**host, **containers} if first else {**containers, **host}})
+    assert due(document)["start keystone"] == ["ctl2"]
+    assert not due(document)["start mariadb"]
+    change = compared.differing(document)["ctl2"]["keystone"]
+    assert (change["action"], change["reasons"]) == (action, reasons)
+    plain = found({"ctl1": container_state({}), "ctl2": containers})
+    assert (compared.fingerprint(document) == compared.fingerprint(plain)) is (row == NEW)
+
+
+def test_a_setting_that_a_host_cannot_have_is_a_problem() -> None:
+    document = found({"ctl1": host_state({}, False, "sysctl net.x: this kernel does not have it"), "ctl2": {}})
+    assert compared.problem(document) == "ctl1: sysctl net.x: this kernel does not have it"
 
 
 def test_problems_name_host_and_cause() -> None:

@@ -11,7 +11,7 @@ from saltern import terminal
 from saltern.plan import compared, view
 from saltern.terminal import status
 
-from ..plan.planmaker import MODEL, container_state, make_plan, toolbox_state
+from ..plan.planmaker import MODEL, container_state, host_state, make_plan, toolbox_state
 from . import golden
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -152,3 +152,13 @@ def test_many_hosts_wrap_into_blocks() -> None:
     text = terminal.render(data, width=80)
     assert text.count("nova_compute") == 5
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_a_plan_shows_what_its_hosts_lack() -> None:
+    change = {"kind": "sysctl", "current": "0", "desired": "1", "containers": ["keystone"]}
+    returns = {"ctl1": container_state({}), "ctl2": {**container_state({}), **host_state({"sysctl net.x": change})}}
+    found = compared.document({**returns}, ["ctl1", "ctl2"], model=MODEL, mode="reconfigure", seconds=1.0)
+    text = terminal.render(view.view(make_plan(), found))
+    assert re.search(r"keystone on ctl2 +its host is prepared, no interruption", text)
+    assert "  sysctl net.x: 0 → 1" in text
+    assert "1 container whose host is prepared, 4 untouched" in text

@@ -288,3 +288,83 @@ def test_tags_and_payloads_are_as_documented(station: Station) -> None:
         assert parsed is not None and parsed.host == data["host"] == "ctl1" and data["at"] > 0
         assert parsed.container == data.get("container")
         assert data["cloud"] == CLOUD or data["containers"] == {}  # nothing was committed yet
+
+
+class Queue:
+    """A message queue that takes connections, drops them and goes away as told."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.open: list[socket.socket] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def end(self) -> None:
+        """Like a queue that is stopped: nobody listens, all connections are closed."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.drop()
+
+    def drop(self) -> None:
+        while self.open:
+            self.open.pop().close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            if connection.recv(1):  # what only knocks says nothing
+                self.open.append(connection)
+
+
+@pytest.fixture
+def message_queue() -> Iterator[Queue]:
+    queue = Queue()
+    yield queue
+    queue.end()
+
+
+def agent(port: int) -> dict[str, Any]:
+    """A container with one connection. nc ends with it, the shell and sleep live on: a process that is deaf."""
+    script = f"(echo hello; exec sleep 100000) | nc 127.0.0.1 {port}; exec sleep 100000"
+    return {
+        "command": ["/bin/sh", "-c", script],
+        "process": "nc",  # there is a configuration, so a mount that tells whose a process is
+        "liveness": {"connected": f"127.0.0.1:{port}", "interval": 0.3, "failures": 3},
+    }
+
+
+def test_what_lost_its_connection_while_the_queue_answers_is_replaced(station: Station, message_queue: Queue) -> None:
+    station.deploy(**agent(message_queue.port))
+    probing = station.loop.watch.tracks[NAME].probes["liveness"]
+    station.until(lambda: probing.text == f"connected to 127.0.0.1:{message_queue.port}")
+    station.forget()
+    before = station.pid()
+
+    message_queue.end()
+    station.until(lambda: "not this container's fault" in probing.text)
+    assert (station.pid(), station.kinds()) == (before, [])
+
+    message_queue.begin()
+    failed = station.wait("failed")
+    assert (failed["reason"], failed["probe"]) == ("unhealthy", f"no connection to 127.0.0.1:{message_queue.port}")
+    assert station.wait("healed")["result"] == "healed"
+    station.wait("healthy")
+    assert station.pid() not in (0, before) and len(message_queue.open) == 1
+
+
+def test_a_dropped_connection_is_found_though_nothing_died(station: Station, message_queue: Queue) -> None:
+    station.deploy(**agent(message_queue.port), pid_host=True, init=False)
+    station.forget()
+    station.answer = lambda failed: None
+    before = station.pid()
+    message_queue.drop()
+    assert station.wait("failed")["reason"] == "unhealthy"
+    station.wait("healthy")
+    assert station.pid() not in (0, before)

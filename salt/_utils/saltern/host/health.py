@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from saltern.contract.errors import SalternError
+from saltern.host import probes
 from saltern.host.context import Host, Probe
 from saltern.host.spec import START_TIMEOUT, Spec, restart_policy
 
@@ -51,7 +52,7 @@ def healthy(inspected: dict[str, Any] | None, spec: Spec, probe: Probe, *, live:
     check = spec.get("liveness") if live else spec.get("readiness") or spec.get("liveness")
     if not check:
         return Health(True, "running")
-    answer = probe(check)
+    answer = probe(probes.of(str(spec.get("name") or ""), check))
     return Health(answer.ok, "answers" if answer.ok else "does not answer", probe=answer.text)
 
 

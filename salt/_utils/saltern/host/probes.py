@@ -1,4 +1,4 @@
-"""Ask a service from the host's network whether it answers: HTTP, TCP or a Unix socket.
+"""Ask a service from the host's network whether it answers: HTTP, TCP, a Unix socket, or by what it is connected to.
 
 Probes are made by the host, not by the engine: they cost no call there and need no program in the image. A probe never
 raises; it says what it did and what came back, in words fit for an operator.
@@ -10,10 +10,15 @@ import http.client
 import socket
 import ssl
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from saltern.host import connections
+
 TIMEOUT = 3.0
+
+_CONNECTIONS, _REACH = connections.Connections(), connections.Reach()
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ def probe(check: dict[str, Any], timeout: float | None = None) -> Answer:
     """Make one probe.
 
     check
-        ``{"http": url}``, ``{"tcp": "address:port"}`` or ``{"unix": path}``, with ``timeout`` (seconds, 3) beside it.
+        ``{"http": url}``, ``{"tcp": "address:port"}``, ``{"unix": path}`` or ``{"connected": "address:port,…",
+        "container": name}``, with ``timeout`` (seconds, 3) beside it.
     timeout
         Overrides the check's own.
     """
@@ -36,7 +42,14 @@ def probe(check: dict[str, Any], timeout: float | None = None) -> Answer:
     for kind, function in (("http", http_get), ("tcp", tcp_connect), ("unix", unix_connect)):
         if check.get(kind):
             return function(str(check[kind]), limit)
-    return Answer(False, f"no http, tcp or unix in the probe {check!r}")
+    if check.get("connected"):
+        return connected(str(check["connected"]), str(check.get("container") or ""))
+    return Answer(False, f"no http, tcp, unix or connected in the probe {check!r}")
+
+
+def of(container: str, check: Mapping[str, Any]) -> dict[str, Any]:
+    """A check of a spec, with the container that it is about."""
+    return {**check, "container": container}
 
 
 def http_get(url: str, timeout: float = TIMEOUT) -> Answer:
@@ -75,6 +88,29 @@ def unix_connect(path: str, timeout: float = TIMEOUT) -> Answer:
     except OSError as error:
         return Answer(False, f"connect {path} → {reason(error)}")
     return Answer(True, f"connect {path} → open")
+
+
+def connected(
+    members: str,
+    container: str,
+    links: connections.Connections = _CONNECTIONS,
+    reach: connections.Reach = _REACH,
+) -> Answer:
+    """Whether a process of this container has an established connection to one of ``members``.
+
+    While none of these can be reached from here, the container is not to blame for having none, and passes.
+    """
+    try:
+        wanted = connections.servers(members)
+        found = links.to(container, wanted)
+        if found is not None:
+            return Answer(True, f"connected to {connections.shown(found)}")
+        answering = reach.any_of(wanted)
+    except (OSError, ValueError) as error:
+        return Answer(False, f"connected to {members} → {reason(error)}")
+    if answering is None:
+        return Answer(True, f"no member of the message queue answers ({members}): not this container's fault")
+    return Answer(False, f"no connection to {connections.shown(answering)}")
 
 
 def reason(error: Exception) -> str:

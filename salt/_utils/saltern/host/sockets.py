@@ -1,4 +1,4 @@
-"""Who listens where on this host, read from /proc: no engine, no netstat.
+"""Who listens where on this host and who is connected to whom, read from /proc: no engine, no netstat.
 
 A socket belongs to one of our containers when its process has a configuration directory of ours mounted; the mount
 names the container. So "is this port ours?" costs no call to the engine.
@@ -6,6 +6,7 @@ names the container. So "is this port ours?" costs no call to the engine.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import struct
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-_LISTEN = "0A"
+_ESTABLISHED, _LISTEN = "01", "0A"
 _ANY = ("0.0.0.0", "::")
 # In mountinfo the fourth field is the mounted directory as seen on its file system (which may begin anywhere above it),
-# the fifth the mount point.
-_CONFIG = re.compile(r"^\S+ \S+ \S+ \S*/([a-z][a-z0-9_]*)/(?:[0-9a-f]{16}|reload) /var/lib/kolla/config_files ", re.M)
+# the fifth the mount point. A directory's name is one digest, or two where the former container needed the first name.
+_CONFIG = re.compile(
+    r"^\S+ \S+ \S+ \S*/([a-z][a-z0-9_]*)/(?:[0-9a-f]{16}(?:-[0-9a-f]{16})?|reload) /var/lib/kolla/config_files ", re.M
+)
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,75 @@ class Holder:
 def listeners(proc: Path = PROC) -> list[Listener]:
     """All listening TCP sockets of this network namespace."""
     found = []
-    for name in ("tcp", "tcp6"):
-        table = proc / "net" / name
-        if not table.exists():  # no IPv6 here
-            continue
-        for line in table.read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == _LISTEN:
-                address, port = fields[1].split(":")
-                found.append(Listener(_address(address), int(port, 16), int(fields[9])))
+    for fields in _table(proc):
+        if fields[3] == _LISTEN:
+            address, port = fields[1].split(":")
+            found.append(Listener(_address(address), int(port, 16), int(fields[9])))
     return found
+
+
+def established(proc: Path = PROC) -> dict[str, list[str]]:
+    """The established TCP connections of this network namespace: peer as in :func:`peers` → links of their sockets.
+
+    A connection that the other side has closed (CLOSE_WAIT) is none, whatever its owner believes. Peers stay as the
+    kernel prints them: a busy host has thousands, of which a caller looks for a few.
+    """
+    found: dict[str, list[str]] = {}
+    for fields in _table(proc):
+        if fields[3] == _ESTABLISHED:
+            found.setdefault(fields[2], []).append(f"socket:[{fields[9]}]")
+    return found
+
+
+def peers(address: str, port: int) -> list[str]:
+    """An address as the kernel prints it: ``0B00000A:1628``; an IPv4 one also as a dual-stack socket shows it."""
+    if ":" in address:
+        forms = [socket.inet_pton(socket.AF_INET6, address)]
+    else:
+        raw = socket.inet_pton(socket.AF_INET, address)
+        forms = [raw, b"\0" * 10 + b"\xff\xff" + raw]
+    words = [struct.unpack(f"={len(form) // 4}I", form) for form in forms]
+    return ["".join(f"{word:08X}" for word in form) + f":{port:04X}" for form in words]
+
+
+def by_container(proc: Path = PROC) -> dict[str, list[str]]:
+    """Processes (their directories in /proc) of our containers; one look at a mount namespace tells whose it is."""
+    owners: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    for process in _processes(proc):
+        try:
+            namespace = os.readlink(process / "ns" / "mnt")
+        except OSError:  # ended since
+            continue
+        if namespace not in owners:
+            mounts = _read(process / "mountinfo")
+            if not mounts:  # ended since; another process of the namespace tells
+                continue
+            owners[namespace] = _named(mounts)
+        if owners[namespace]:
+            found.setdefault(owners[namespace], []).append(str(process))
+    return found
+
+
+def open_links(process: str) -> Iterable[tuple[str, str]]:
+    """The open files of a process: their entries in /proc and where these point; none when it has ended."""
+    directory = f"{process}/fd"
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        path = f"{directory}/{name}"
+        if target := link(path):
+            yield path, target
+
+
+def link(path: str) -> str:
+    """Where a link points; empty when it is gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 class Holders:
@@ -75,8 +137,8 @@ class Holders:
         if self._owners is None:
             self._owners = {}
             for process in _processes(self._proc):
-                for link in _links(process / "fd"):
-                    self._owners.setdefault(link, process)
+                for _, target in open_links(str(process)):
+                    self._owners.setdefault(target, process)
         owner = self._owners.get(f"socket:[{inode}]")
         if owner is None:
             return Holder()
@@ -97,26 +159,24 @@ def local_addresses(proc: Path = PROC) -> list[str]:
     return sorted(found)
 
 
+def _table(proc: Path) -> Iterable[list[str]]:
+    """The kernel's TCP sockets, split into their fields."""
+    for name in ("tcp", "tcp6"):
+        for line in _read(proc / "net" / name).splitlines()[1:]:  # empty: no IPv6 here
+            yield line.split(None, 10)
+
+
 def _container(process: Path) -> str:
-    match = _CONFIG.search(_read(process / "mountinfo"))
+    return _named(_read(process / "mountinfo"))
+
+
+def _named(mounts: str) -> str:
+    match = _CONFIG.search(mounts)
     return match[1] if match else ""
 
 
 def _processes(proc: Path) -> Iterable[Path]:
     return (path for path in proc.iterdir() if path.name.isdigit())
-
-
-def _links(directory: Path) -> set[str]:
-    found = set()
-    try:
-        for entry in directory.iterdir():
-            try:
-                found.add(str(entry.readlink()))
-            except OSError:  # closed since
-                continue
-    except OSError:  # ended since, or another user's
-        pass
-    return found
 
 
 def _read(path: Path) -> str:

@@ -24,7 +24,7 @@ from saltern.host import lock, observe
 from saltern.host.courier import Courier, Fire
 from saltern.host.engine import Engine
 from saltern.host.healing import Backoff, backoff_from
-from saltern.host.probes import Answer, probe
+from saltern.host.probes import Answer, of, probe
 from saltern.host.store import Shelf, Store
 from saltern.host.track import Probing
 from saltern.host.watch import Watch
@@ -153,7 +153,7 @@ class Loop:
 
     def probe(self, name: str, generation: int, probing: Probing) -> None:
         """Probe in a thread of its own; the answer comes back through the queue."""
-        self._probers.submit(self._do_probe, name, generation, probing.kind, dict(probing.check))
+        self._probers.submit(self._do_probe, name, generation, probing.kind, of(name, probing.check))
 
     def remember(self, backoffs: Mapping[str, Backoff]) -> None:
         """Write the back-offs down."""

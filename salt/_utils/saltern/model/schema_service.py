@@ -54,11 +54,12 @@ PROBE = {
         },
         "tcp": {"type": ["string", "integer"], "description": "listen, or a port"},
         "unix": ABSOLUTE,
+        "connected": {"type": "string", "minLength": 1, "description": 'messaging, or "address:port,…"'},
         **_EVERY,
     },
     "additionalProperties": False,
-    "anyOf": [{"required": ["http"]}, {"required": ["tcp"]}, {"required": ["unix"]}],
-    "description": "a probe: http, tcp or unix, with every, timeout and failures",
+    "anyOf": [{"required": ["http"]}, {"required": ["tcp"]}, {"required": ["unix"]}, {"required": ["connected"]}],
+    "description": "a probe: http, tcp, unix or connected, with every, timeout and failures",
 }
 
 PRIVILEGES = mapping(

@@ -8,7 +8,7 @@ from typing import Any
 from saltern.contract import digests
 from saltern.contract.names import instance as instance_name
 from saltern.contract.users import UIDS
-from saltern.model import units
+from saltern.model import messaging, units
 from saltern.model.cloud import Cloud, Host
 from saltern.model.configfiles import ConfigFiles
 from saltern.model.services import Service
@@ -121,7 +121,7 @@ class SpecBuilder:
         plain = scope.tree({k: v for k, v in raw.items() if k != "config"}, name)
         root = plain["privileges"]["root"]
         uid = 0 if root else UIDS[raw["user"]]
-        probes = _Probes(host, service, name)
+        probes = _Probes(self.cloud, host, service, name)
         return {
             "name": instance,
             "service": service.name,
@@ -229,8 +229,8 @@ def _pace(probe: Mapping[str, Any], every: float, timeout: float) -> dict[str, A
 class _Probes:
     """Turns ``{http: "/v3"}`` into an address that the health engine can ask from the host's network."""
 
-    def __init__(self, host: Host, service: Service, container: str) -> None:
-        self.host, self.service, self.container = host, service, container
+    def __init__(self, cloud: Cloud, host: Host, service: Service, container: str) -> None:
+        self.cloud, self.host, self.service, self.container = cloud, host, service, container
 
     def probe(self, kind: str, probe: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if not probe:
@@ -240,6 +240,8 @@ class _Probes:
             return {"unix": probe["unix"], **pace}
         if "http" in probe:
             return {"http": self._http(kind, probe["http"]), **pace}
+        if "connected" in probe:
+            return {"connected": self._connected(kind, probe["connected"]), **pace}
         return {"tcp": self._tcp(kind, str(probe["tcp"])), **pace}
 
     def _http(self, kind: str, text: str) -> str:
@@ -258,6 +260,18 @@ class _Probes:
         if text.rpartition(":")[2].isdigit():
             return text
         raise SpecFault((kind, "tcp"), 'a port, "listen" or host:port', f'"{text}"')
+
+    def _connected(self, kind: str, text: str) -> str:
+        if text == "messaging":
+            members = messaging.servers(self.cloud)
+            if not members:
+                raise SpecFault((kind, "connected"), "an enabled service that provides messaging", "none")
+            return members
+        parts = [part.strip() for part in text.split(",")]
+        for part in parts:
+            if not units.is_hostport(part):
+                raise SpecFault((kind, "connected"), 'messaging, or "address:port,…"', f'"{part}"')
+        return ",".join(parts)
 
     def _listen(self, kind: str) -> int:
         frontend = self.service.frontend_of(self.container)

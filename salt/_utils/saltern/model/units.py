@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
@@ -40,3 +41,14 @@ def size(value: Any) -> int:
 def hostport(address: str, port: int) -> str:
     """``10.0.0.1:80`` or ``[fd00::1]:80``."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def is_hostport(text: str) -> bool:
+    """Whether it is an IP address and a port as :func:`hostport` writes them."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        return False
+    try:
+        return hostport(str(ipaddress.ip_address(address.strip("[]"))), int(port)) == text
+    except ValueError:
+        return False

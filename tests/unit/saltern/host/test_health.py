@@ -46,6 +46,13 @@ def test_readiness_decides_what_is_ready_and_liveness_what_must_live() -> None:
     assert health.healthy(inspected(), spec, probe, live=True).ok
 
 
+def test_a_probe_is_told_which_container_it_is_about() -> None:
+    asked: list[dict[str, Any]] = []
+    spec = {"name": "web", "liveness": {"connected": "10.0.0.11:5672"}}
+    assert health.healthy(inspected(), spec, lambda check: asked.append(check) or GOOD).ok
+    assert asked == [{"connected": "10.0.0.11:5672", "container": "web"}]
+
+
 def started(tmp_path: Path, spec: dict[str, Any], **more: Any) -> tuple[Any, FakeEngine]:
     engine = FakeEngine()
     host = make_host(tmp_path, engine, **more)

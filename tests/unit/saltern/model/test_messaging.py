@@ -140,3 +140,45 @@ def test_templates_see_the_limits_that_the_container_will_have(tmp_path: Path) -
     for pillar, size in (({}, 2**30), ({"services": {"api": {"limits": {"api": {"memory": "512M"}}}}}, 2**29)):
         made = fixtures.compiled(tmp_path / "p", services, fixtures.pillar(**pillar))
         assert conf(made)["a"]["bytes"] == [str(size)]
+
+
+def probed(probe: dict[str, Any]) -> Any:
+    containers = {**API["containers"], "api": {**API["containers"]["api"], "liveness": probe}}
+    return user(containers=containers)
+
+
+def test_a_probe_for_the_connection_to_the_queue_names_its_members(tmp_path: Path) -> None:
+    made = compiled(tmp_path, api=probed({"connected": "messaging", "every": "10s", "failures": 6}))
+    assert not made.problems, made.problems
+    (api,) = [spec for spec in made.slices["ctl1"]["containers"] if spec["name"] == "api"]
+    members = "10.0.0.11:5672,[fd00::12]:5672"
+    assert api["liveness"] == {"connected": members, "interval": 10, "timeout": 3, "failures": 6}
+
+
+def test_a_probe_may_name_other_servers(tmp_path: Path) -> None:
+    made = compiled(tmp_path, api=probed({"connected": "10.0.0.9:6642, [fd00::9]:6642"}))
+    (api,) = [spec for spec in made.slices["ctl1"]["containers"] if spec["name"] == "api"]
+    assert api["liveness"]["connected"] == "10.0.0.9:6642,[fd00::9]:6642"
+
+
+@pytest.mark.parametrize(
+    ("text", "queue", "expected"),
+    [
+        ("messaging", None, "an enabled service that provides messaging"),
+        ("mesaging", QUEUE, '"mesaging"'),
+        ("10.0.0.11", QUEUE, '"10.0.0.11"'),
+        ("10.0.0.11:5672,10.0.0.12:99999", QUEUE, '"10.0.0.12:99999"'),
+        ("db.example.org:5672", QUEUE, "address:port"),
+    ],
+)
+def test_a_probe_for_a_connection_to_nowhere_is_refused(tmp_path: Path, text: str, queue: Any, expected: str) -> None:
+    api = probed({"connected": text})
+    if queue is None:  # only the probe needs the queue
+        api = {**api, "needs": API["needs"]}
+        api.pop("messaging")
+    folders = [CACHE, DATABASE, TOOLBOX, api, *([queue] if queue else [])]
+    services = fixtures.services_of(tmp_path / "s", *folders, files=API_FILES)
+    secrets = {**fixtures.SECRETS, **({"queue_password": "q@/ word"} if queue else {})}
+    made = fixtures.compiled(tmp_path / "p", services, fixtures.pillar(hosts=HOSTS, secrets=secrets))
+    problem = next(p for p in made.problems if p.key.endswith("containers:api:liveness:connected"))
+    assert expected in f"{problem.expected} {problem.found}"

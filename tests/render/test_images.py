@@ -33,7 +33,7 @@ KNOWN = {
     "STOPSIGNAL",
 }
 # Images that others continue, and helpers of builds; all others are services and have a user of their own.
-PARENTS = {"base", "python-base", "openstack-base", "builder", "wheels", "builder-os"}
+PARENTS = {"base", "python-base", "openstack-base", "builder", "wheels", "builder-os", "guest"}
 SOURCE_ONLY = {"builder", "wheels", "builder-os"}
 RELEASES = {"source": "2025.2", "binary": "2025.1"}
 CASES = [

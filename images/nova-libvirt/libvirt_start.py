@@ -31,7 +31,7 @@ LIMIT = 20.0  # seconds that a guest gets; with KVM it needs one
 BOOTED = "GUEST-BOOTED"
 FAULT = r"KVM internal error[^\r\n]*[\r\n]"  # QEMU says so, dumps registers and stands still
 OWN = "saltern-libvirt"  # our cgroup, where libvirt makes none for its instances
-# Where libvirt gives each instance a group of its own (cgroup_controllers in qemu.conf); itself it stays in the container's.
+# Where libvirt gives each instance a group of its own (cgroup_controllers in qemu.conf): there it stays itself.
 MANAGED = {"cpu", "cpuset", "memory", "blkio"}
 
 
@@ -136,9 +136,9 @@ def last_line(text: str) -> str:
 def guest_command(user: str) -> list[str]:
     """QEMU as libvirt would run it: as its user, with the host's processor."""
     argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", QEMU, "-no-user-config", "-nodefaults"]
-    argv += "-machine pc,accel=kvm -cpu host -m 128 -display none -serial stdio -no-reboot".split()
+    argv += ["-machine", "pc,accel=kvm", "-cpu", "host", "-m", "128", "-no-reboot"]
     argv += ["-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initrd")]
-    return [*argv, "-append", "console=ttyS0 panic=-1"]
+    return [*argv, "-append", "console=ttyS0 panic=-1", "-display", "none", "-serial", "stdio"]
 
 
 def decided(wanted: str, key: Mapping[str, Any], former: Mapping[str, Any], probe: Callable[[], str]) -> dict[str, Any]:

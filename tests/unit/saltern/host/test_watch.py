@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from saltern.host.healing import Hold, Rules
+from saltern.host.observe import Observation
 from unit.saltern.host.watch_fakes import Bench, committed
 
 LIVE = {"liveness": {"http": "http://127.0.0.1:1/", "interval": 5, "timeout": 1, "failures": 3}}
@@ -321,6 +322,22 @@ def test_failures_found_at_the_engines_start_are_healed() -> None:
     bench.world.change(db=committed("health"))
     bench.pass_time(3)
     assert bench.data("failed")["reason"] == "removed" and len(bench.hands.heals) == 1
+
+
+@pytest.mark.parametrize("state", ["exited", "created"])
+@pytest.mark.parametrize("restart", ["engine", "health"])
+def test_what_docker_could_not_start_at_a_boot_is_healed(state: str, restart: str) -> None:
+    """A bind mount's source below /run is gone then: Docker tries once, whatever the restart policy, and leaves it."""
+    bench = Bench()
+    bench.world.containers["db"] = Observation("db", state, exit_code=128, started="before the boot")
+    bench.world.change(db=committed(restart))
+    bench.pass_time(10)
+    assert bench.kinds() == ["failed"]
+    assert bench.data("failed")["reason"] == "died"
+    assert len(bench.hands.heals) == 1
+    bench.heal("db")
+    bench.pass_time(10)
+    assert bench.kinds()[-1] == "healthy"
 
 
 def test_snapshots_come_on_change_and_every_five_minutes(bench: Bench) -> None:

@@ -68,7 +68,7 @@ class Compute:
     def server(
         self, which: str, condition: Callable[[dict[str, Any]], bool] = bool, timeout: float = 180
     ) -> dict[str, Any]:
-        """The instance, once it is so. Raises RuntimeError where it went to ERROR, TimeoutError when it takes too long."""
+        """The instance, once it is so. Raises RuntimeError when it went to ERROR, TimeoutError."""
         deadline = time.monotonic() + timeout
         while True:
             server = dict(self.get(8774, f"/v2.1/servers/{which}")["server"])

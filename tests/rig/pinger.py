@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -44,7 +45,9 @@ class Pinger:
         self.answered()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -69,5 +72,5 @@ class Pinger:
     def gap(self) -> float:
         """The longest silence since the mark that was longer than two periods and a bit; 0 when there was none."""
         times = [self._mark, *(at for at in list(self.replies) if at > self._mark), time.monotonic()]
-        longest = max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        longest = max(later - earlier for earlier, later in itertools.pairwise(times))
         return longest if longest > 3 * PERIOD else 0.0

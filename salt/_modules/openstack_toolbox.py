@@ -10,11 +10,9 @@ import time
 from salt.exceptions import CommandExecutionError
 
 from saltern.contract.errors import SalternError
-from saltern.contract.names import DOCKER_URL, HOST_ROOT
-from saltern.host import batch, run_guard
-from saltern.host.context import Host
-from saltern.host.engine import Engine, image_ids
-from saltern.host.store import Store
+from saltern.host import batch
+from saltern.host.engine import image_ids
+from saltern.host.opened import opened
 
 # The converging state of the same run has just listed the images; one listing serves both.
 IMAGES = "saltern_images"
@@ -108,16 +106,7 @@ def run_job(service, job, force=False):
 def _with_host(work, test=False):
     """Call ``work(host, slice)`` when the model and the run allow it; the library's errors become Salt's."""
     try:
-        part = run_guard.admitted(__pillar__, test=test)
-        with Engine(__opts__.get("saltern_docker_url", DOCKER_URL)) as engine:
-            host = Host(
-                engine=engine,
-                store=Store(__opts__.get("saltern_root", HOST_ROOT)),
-                name=part["host"],
-                cloud=part["cloud"],
-                model=part["model"],
-                secrets=tuple(part.get("secrets") or ()),
-            )
+        with opened(__pillar__, __opts__, test=test) as (host, part):
             return work(host, part)
     except SalternError as error:
         raise CommandExecutionError(str(error)) from None

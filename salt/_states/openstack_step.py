@@ -22,6 +22,7 @@ from saltern import terminal
 from saltern.contract.errors import LockHeld, SalternError
 from saltern.contract.names import MASTER_ROOT
 from saltern.plan import compiled, session, view
+from saltern.plan import first_cloud as first
 from saltern.plan.ask import Asker
 from saltern.plan.stepper import Order, Stepper
 from saltern.terminal import live, noise
@@ -213,6 +214,39 @@ def precheck(name, model):
     noise.quiet()
     master = __salt__["openstack_setup.master_check"]() if "openstack_setup.master_check" in __salt__ else []
     return _state(name, lambda: _stepper().precheck(compiled.plan(_root(), model), master))
+
+
+def first_cloud(name, model, remove=False):
+    """
+    The first things in the cloud are there, up to an instance that answers; or what was made of them is gone. No run is
+    begun; while one is open, nothing is done.
+
+    name
+        Any name.
+
+    model
+        Digest of the compiled model.
+
+    remove : False
+        Remove what an earlier call made.
+
+    .. code-block:: yaml
+
+        Make the first cloud:
+          openstack_step.first_cloud:
+            - model: 4f1c9a0b1c2d3e4f
+    """
+    noise.quiet()
+    test = bool(__opts__.get("test"))
+
+    def work():
+        plan = compiled.plan(_root(), model)
+        done = first.act(_Salt(), plan, time.time, remove=bool(remove), test=test)
+        for line in first.lines(done):
+            live.say(line)
+        return {key: done[key] for key in ("result", "changes", "comment")}
+
+    return _state(name, work)
 
 
 def compare(name):

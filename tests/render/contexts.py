@@ -81,6 +81,18 @@ def setups() -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, context
 
 
+def first_clouds() -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from orchestrations()
+    found = plan(1)
+    compiled = _compile({"digest": found["digest"], "errors": [], "plan": found})
+    yield "remove", {**compiled, "pillar": {"remove": True}}
+
+
+def firsts() -> Iterator[tuple[str, dict[str, Any]]]:
+    for remove in (True, False):
+        yield f"remove {remove}", {"pillar": {"saltern_step": {"remove": remove}}}
+
+
 def reactions() -> Iterator[tuple[str, dict[str, Any]]]:
     event = {"id": "ctl1", "data": {"event": "a-b-1", "host": "ctl1", "container": "keystone", "reason": "it's died"}}
     yield "an event", {"tag": "openstack/health/ctl1/keystone/failed", "data": event}
@@ -94,6 +106,8 @@ CONTEXTS: dict[str, Any] = {
     **{f"{verb}.sls": orchestrations for verb in (*RUN, "precheck")},
     **{f"host/{name}.sls": minions for name in ("compare", "converge", "prepare", "register", "stop", "destroy")},
     "host/precheck.sls": minions,
+    "first_cloud.sls": first_clouds,
+    "host/first_cloud.sls": firsts,
     "setup.sls": setups,
     "setup/minion.sls": nothing,
     "reactor/failed.sls": reactions,

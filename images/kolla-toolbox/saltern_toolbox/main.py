@@ -4,12 +4,16 @@ import json
 import sys
 import time
 
-from saltern_toolbox import jobs
+from saltern_toolbox import jobs, overview
 from saltern_toolbox.database import Databases
+from saltern_toolbox.first_cloud import FirstCloud
 from saltern_toolbox.identity import Identity
 from saltern_toolbox.report import Failed, Unreachable, change, mask, secrets_of
 
-WAIT = {"compare": 0, "apply": 60, "job_begin": 60, "job_end": 60}  # seconds for what is just starting to answer
+# Seconds for what is just starting to answer.
+WAIT = {"compare": 0, "apply": 60, "job_begin": 60, "job_end": 60, "overview": 0, "first_cloud": 60, "key_pair": 0}
+CLOUD_SECONDS = 60  # for one call
+OVERVIEW_SECONDS = 5  # for one call: somebody looks at a screen
 PAUSE = 1.0
 
 
@@ -26,11 +30,21 @@ def connect_identity(where):
     return keystone.connect(where)
 
 
+def connect_cloud(where, seconds):
+    from saltern_toolbox import apis
+
+    return apis.connect(where, seconds)
+
+
+CONNECT = {"database": connect_database, "identity": connect_identity, "cloud": connect_cloud}
+
+
 class Work:
     """One request.
 
     connect
-        Functions that make a client of the database and of Keystone, by "database" and "identity".
+        Functions that make a client of the database, of Keystone and of the cloud's other services, by "database",
+        "identity" and "cloud".
     """
 
     def __init__(self, request, connect, sleep=time.sleep, clock=time.monotonic):
@@ -40,11 +54,45 @@ class Work:
         self.errors = []
 
     def do(self):
-        """The answer's services."""
+        """The answer, but for ``errors``."""
         action = self._request["action"]
+        if action in ("overview", "first_cloud", "key_pair"):
+            return getattr(self, f"_{action}")()
         if action == "compare":
-            return self._compare()
-        return self._apply() if action == "apply" else self._job(action)
+            return {"services": self._compare()}
+        return {"services": self._apply() if action == "apply" else self._job(action)}
+
+    def _overview(self):
+        answer = overview.overview(self._connect["cloud"](self._request["identity"], OVERVIEW_SECONDS))
+        self.errors += answer["errors"]
+        return answer
+
+    def _key_pair(self):
+        from saltern_toolbox import keys
+
+        return {"key_pair": keys.pair(self._request["comment"])}
+
+    def _first_cloud(self):
+        want, act = self._request["want"], not self._request["dry_run"]
+        work = FirstCloud(self._patiently(self._reached), want, act, self._sleep, self._clock)
+        instance = None
+        try:
+            if self._request["remove"]:
+                work.remove()
+            else:
+                instance = work.ensure()
+        except Failed as error:  # what was changed until then is told all the same
+            work.errors.append(str(error))
+        self.errors += work.errors
+        return {"changes": work.changes, "instance": instance, "notes": work.notes}
+
+    def _reached(self):
+        """Clients of a cloud each of whose services answers."""
+        cloud = self._connect["cloud"](self._request["identity"], CLOUD_SECONDS)
+        cloud.network.get("/networks", limit=1)
+        cloud.image.get("/images", limit=1)
+        cloud.compute.get("/flavors", limit=1)
+        return cloud
 
     def _compare(self):
         answer = {name: {"database": [], "identity": [], "jobs_due": []} for name in self._request["services"]}
@@ -129,14 +177,14 @@ def main(source, target, connect=None):
     try:
         request = json.load(source)
         secrets = secrets_of(request)
-        work = Work(request, connect or {"database": connect_database, "identity": connect_identity})
+        work = Work(request, connect or CONNECT)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # The text of a JSON error would quote nothing, but that of a KeyError names the key only: both are safe.
         print(f"saltern-toolbox: not a request: {type(error).__name__} {error}", file=sys.stderr)
         return 2
     answer = {"services": {}, "errors": work.errors}
     try:
-        answer["services"] = work.do()
+        answer |= {**work.do(), "errors": work.errors}
     except Failed as error:
         work.errors.append(str(error))
     except Exception as error:  # a traceback could quote a password; the answer must stay JSON

@@ -9,9 +9,17 @@ SHORTEST = 4  # shorter values would blot out ordinary text
 class Failed(Exception):
     """The work could not be done; the text is for the operator and starts with the kind of failure."""
 
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status  # of the HTTP answer, None where there was none
+
+
+class Refused(Failed):
+    """A service has answered that it will not."""
+
 
 class Unreachable(Failed):
-    """The database or the identity service does not answer (yet): worth another try within the time given."""
+    """The database or a service does not answer (yet): worth another try within the time given."""
 
 
 def change(kind, name, what, field=None):

@@ -8,3 +8,12 @@ openstack:
     ctl1:
       address: 192.0.2.11
       roles: [control, database, messaging, loadbalancer, network, compute, storage, builder]
+  networks:
+    provider:
+      physnet1: {bridge: br-ex}         # no interface: a network of this machine alone
+    external:
+      name: public
+      provider: physnet1
+      cidr: 172.29.0.0/24
+      floating: [172.29.0.100, 172.29.0.150]
+      host_address: 172.29.0.1/24       # by which this machine reaches the floating addresses

@@ -9,6 +9,8 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from saltern.contract.errors import JobFailed
+from saltern.host import opened
+from unit import adapters
 from unit.toolbox import fakes
 
 SALT = Path(__file__).resolve().parents[3] / "salt"
@@ -49,7 +51,7 @@ def engine() -> Counting:
 def module(engine: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pillar = {"saltern": dict(fakes.PART), "saltern_run": "r1", "saltern_step": {"run": "r1"}}
     made = load("modules", pillar=pillar, opts={"saltern_root": str(tmp_path)}, context={})
-    monkeypatch.setattr(made, "Engine", lambda _url: engine)
+    monkeypatch.setattr(opened, "Engine", lambda _url: engine)
     return made
 
 
@@ -145,3 +147,38 @@ def test_a_failure_is_a_red_line(test: bool) -> None:
     made = states(test, compare=fail, prepare=fail, register=fail)
     for ret in (made.compared("c"), made.prepared("p", "keystone"), made.registered("r", "keystone")):
         assert ret["result"] is False and ret["changes"] == {} and "exit code 1" in ret["comment"]
+
+
+@pytest.fixture
+def cloud_module(engine: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    pillar = {"saltern": {**fakes.PART, "first_cloud": {"wait": 30}}}
+    monkeypatch.setattr(opened, "Engine", lambda _url: engine)
+    engine.answer = lambda request: {
+        "asked": request["action"],
+        "errors": [],
+        "key_pair": {"private": "", "public": ""},
+    }
+    return adapters.load("modules", "openstack_cloud", pillar=pillar, opts={"saltern_root": str(tmp_path)})
+
+
+def test_the_overview_and_the_first_cloud_are_asked_of_the_toolbox(cloud_module: Any, engine: Counting) -> None:
+    assert cloud_module.overview()["asked"] == "overview"
+    assert cloud_module.first(remove=True, dry_run=True)["asked"] == "first_cloud"
+    assert (engine.requests[-1]["remove"], engine.requests[-1]["dry_run"]) == (True, True)
+
+
+def test_the_first_cloud_waits_for_an_open_run_to_end(cloud_module: Any, engine: Counting) -> None:
+    cloud_module.__pillar__["saltern_run"] = "r1"
+    with pytest.raises(CommandExecutionError, match="run r1 is open"):
+        cloud_module.first()
+    cloud_module.first(dry_run=True)
+    assert engine.calls == ["first_cloud"]
+
+
+def test_a_minion_that_may_send_no_echo_says_so(cloud_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise PermissionError("not permitted")
+
+    monkeypatch.setattr(cloud_module.first_cloud, "answers", refused)
+    with pytest.raises(CommandExecutionError, match="no echo can be sent from here: not permitted"):
+        cloud_module.answers("172.29.0.100")

@@ -36,22 +36,24 @@ class Runner(Protocol):
     ) -> tuple[int, bytes, bytes]: ...
 
 
-def call(engine: Runner, request: Request, *, container: str = CONTAINER) -> Answer:
+def ask(engine: Runner, request: Request, *, container: str = CONTAINER, timeout: float = SECONDS) -> Answer:
     """One request to the toolbox.
 
     engine
         Client of the host's engine.
     request
-        Document of docs/interfaces.md, section 6.
+        Document of docs/interfaces.md, sections 6 and 12.
     container
         The running toolbox container.
+    timeout
+        Seconds without an answer.
 
-    Returns the answer (``services``, ``errors``). Raises ToolboxFailed when the container does not run or the program
+    Returns the answer; ``errors`` is always in it. Raises ToolboxFailed when the container does not run or the program
     cannot work, EngineUnavailable when no engine answers.
     """
     secrets = list(secrets_of(request))
     try:
-        code, out, err = engine.exec(container, [PROGRAM], stdin=json.dumps(request).encode(), timeout=SECONDS)
+        code, out, err = engine.exec(container, [PROGRAM], stdin=json.dumps(request).encode(), timeout=timeout)
     except EngineRefused as error:
         raise ToolboxFailed(
             f"the toolbox does not run: {mask(error.message, secrets)}",
@@ -62,6 +64,12 @@ def call(engine: Runner, request: Request, *, container: str = CONTAINER) -> Ans
         tail = mask(err.decode("utf-8", "replace").strip()[-TAIL:], secrets)
         raise ToolboxFailed(f"the program ended with {code}: {tail or 'no message'}", where=container)
     return _answer(out, secrets, container)
+
+
+def call(engine: Runner, request: Request, *, container: str = CONTAINER) -> Answer:
+    """As :func:`ask`, of services: the answer has ``services`` and ``errors``."""
+    answer = ask(engine, request, container=container)
+    return {"services": dict(answer.get("services") or {}), "errors": answer["errors"]}
 
 
 def change(engine: Runner, request: Request, *, container: str = CONTAINER) -> Answer:
@@ -112,8 +120,8 @@ def _only(batch: Request, service: str) -> dict[str, Any]:
 
 def _answer(out: bytes, secrets: list[str], container: str) -> Answer:
     try:
-        answer = json.loads(out)
-        services, errors = dict(answer["services"]), [str(text) for text in answer["errors"]]
+        answer = dict(json.loads(out))
+        errors = [str(text) for text in answer["errors"]]
     except (ValueError, KeyError, TypeError):
         raise ToolboxFailed("the program's answer is not JSON of the agreed form", where=container) from None
-    return {"services": mask_tree(services, secrets), "errors": [mask(text, secrets) for text in errors]}
+    return dict(mask_tree({**answer, "errors": errors}, secrets))

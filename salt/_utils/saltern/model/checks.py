@@ -12,6 +12,7 @@ from saltern.contract.masking import SHORTEST
 from saltern.contract.names import CONTAINER_NAME, instance, registry_of
 from saltern.model.checks_networks import check_networks
 from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, enabled, in_start_order, needed_by
+from saltern.model.first_cloud import check_first_cloud
 from saltern.model.problems import Problems, did_you_mean, kind_of, known, listed, shown
 from saltern.model.services import Service, roles_of
 from saltern.model.sources import Path, Sources
@@ -78,7 +79,7 @@ def check_cloud(cloud: Cloud) -> list[Problem]:
     """Faults of a resolved model: hosts, roles, overrides, secrets, ports."""
     problems = Problems(cloud.sources)
     parts = (_check_addresses, _check_roles, _check_providers, _check_instances, _check_overrides, _check_secrets)
-    for part in (*parts, _check_registry, _check_ports, _check_frontends, check_networks):
+    for part in (*parts, _check_registry, _check_ports, _check_frontends, check_networks, check_first_cloud):
         part(cloud, problems)
     return problems.items
 

@@ -83,6 +83,7 @@ class Cloud:
     heal: dict[str, Any]
     secrets: dict[str, Any]
     sources: Sources
+    first_cloud: dict[str, Any] = field(default_factory=dict)  # as written; saltern.model.first_cloud has the defaults
 
     @cached_property
     def by_role(self) -> dict[str, list[Host]]:
@@ -247,6 +248,7 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
         heal={**heal, **{key: seconds(heal[key]) for key in HEAL_SECONDS if key in heal}},
         secrets=dict(tree.get("secrets") or {}),
         sources=sources,
+        first_cloud=dict(tree.get("first_cloud") or {}),
     )
 
 

@@ -189,6 +189,25 @@ HEAL = mapping(
     }
 )
 
+_THING: Schema = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+    "description": "a name of letters, digits, - and _",
+}
+FIRST_CLOUD = mapping(
+    {
+        **dict.fromkeys(("instance", "flavor", "image", "network", "router", "security_group", "key_pair"), _THING),
+        "flavors": named(
+            "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+            mapping({"vcpus": COUNT, "ram": COUNT, "disk": COUNT}, required=("vcpus", "ram", "disk")),
+            "a flavor",
+        ),
+        "cidr": {"type": "string", "format": "network4", "description": "an IPv4 network by its lowest address"},
+        "dns": listing(ADDRESS4, uniqueItems=True),
+        "wait": DURATION,
+    }
+)
+
 SECRET: Schema = {"anyOf": [FILLED, listing(FILLED, minItems=1)], "description": "text, or a list of texts"}
 
 OPENSTACK = mapping(
@@ -218,9 +237,10 @@ OPENSTACK = mapping(
             }
         ),
         "heal": HEAL,
+        "first_cloud": FIRST_CLOUD,
         "secrets": named("^[a-z][a-z0-9_]*$", SECRET, "a secret's name"),
     },
     required=("hosts",),
 )
 
-__all__ = ["HEAL", "HOST", "IMAGE", "IMAGES", "OPENSTACK", "SERVICE"]
+__all__ = ["FIRST_CLOUD", "HEAL", "HOST", "IMAGE", "IMAGES", "OPENSTACK", "SERVICE"]

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from saltern.contract.errors import Problem
+from saltern.model import first_cloud
 from saltern.model.checks import ports_of
 from saltern.model.cloud import REGISTRY_PASSWORD, TOOLBOX, Cloud, Host
 from saltern.model.problems import Problems
@@ -72,6 +73,7 @@ class Slicer:
             "containers": containers,
             "jobs": jobs,
             "batch": batch,
+            "first_cloud": first_cloud.wanted(self.cloud) if toolbox else None,
             "images": sorted(images),
             "registry": registry_of(self.cloud, secrets),
             "prechecks": self._prechecks(host),

@@ -1,0 +1,84 @@
+"""The first cloud, asked for on the master: one state run on the toolbox host, its outcome in lines for a person.
+
+It is no run: containers stay as they are, so it takes no lock; the toolbox host refuses while a run is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from saltern.contract.errors import SalternError
+from saltern.plan.stepper import Salt, asked
+
+SLS = "openstack.host.first_cloud"
+
+Result = dict[str, Any]
+
+
+def act(salt: Salt, plan: Mapping[str, Any], clock: Callable[[], float], *, remove: bool, test: bool) -> Result:
+    """Make or remove it.
+
+    plan
+        The compiled plan whose toolbox host does it.
+    clock
+        Seconds since the epoch.
+
+    Returns the fields of a state. Raises SalternError where no host has the toolbox.
+    """
+    host = plan.get("toolbox_host")
+    if not host:
+        raise SalternError("no host has the toolbox", hint="One host needs the role control (openstack:hosts)")
+    begun = clock()
+    ret = salt.call(SLS, [host], {**asked(plan, "first_cloud", clock), "remove": remove})
+    states = _states(ret, host)
+    changes = {key: value for state in states for key, value in (state.get("changes") or {}).items()}
+    comment = [str(state["comment"]) for state in states if _told(state)]
+    if not states:
+        comment = [_error(ret, host)]
+    if not changes and ret.get("result") is not False:
+        comment.insert(0, "Nothing to do")
+    result = False if ret.get("result") is False else None if test and changes else True
+    return {
+        "result": result,
+        "changes": changes,
+        "comment": "\n".join(comment),
+        "seconds": clock() - begun,
+    }
+
+
+def lines(done: Mapping[str, Any]) -> list[str]:
+    """What is shown while the orchestration runs: one line a change, then how it ended."""
+    width = max([len(key) for key in done["changes"]] + [0]) + 3
+    mark = {True: "●", None: "○", False: "●"}[done["result"]]
+    shown = [f"{mark} {key:<{width}}{_past(value, done['result'])}" for key, value in done["changes"].items()]
+    last = "✗" if done["result"] is False else "●"
+    return [*shown, *(f"{last} {line}" for line in done["comment"].splitlines() if line)]
+
+
+def _past(what: str, result: bool | None) -> str:
+    word, _, rest = what.partition(" ")
+    done = {"create": "created", "update": "updated", "delete": "removed"}.get(word, word)
+    return f"{'would be ' if result is None else ''}{done} {rest}".rstrip()
+
+
+def _states(ret: Mapping[str, Any], host: str) -> list[Mapping[str, Any]]:
+    answer = ((ret.get("changes") or {}).get("ret") or {}).get(host)
+    if not isinstance(answer, Mapping):
+        return []
+    return sorted(
+        (state for state in answer.values() if isinstance(state, Mapping)),
+        key=lambda state: state.get("__run_num__", 0),
+    )
+
+
+def _told(state: Mapping[str, Any]) -> bool:
+    """States that did not run only repeat that another failed."""
+    return bool(state.get("__state_ran__", True)) and state.get("comment") not in ("", None, "Nothing to do")
+
+
+def _error(ret: Mapping[str, Any], host: str) -> str:
+    answer = ((ret.get("changes") or {}).get("ret") or {}).get(host)
+    if answer in (None, False):
+        return f"{host} does not answer"
+    return "; ".join(map(str, answer)) if isinstance(answer, list) else str(answer)

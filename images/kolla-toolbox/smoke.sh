@@ -5,3 +5,6 @@ cat > /tmp/request <<JSON
  "database": {"host": "127.0.0.1", "port": 1, "user": "", "password": ""}}
 JSON
 saltern-toolbox < /tmp/request | grep '"errors": \[\]'
+
+test -s /usr/share/saltern/guest/vmlinuz
+test -s /usr/share/saltern/guest/initrd

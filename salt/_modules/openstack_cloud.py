@@ -56,7 +56,7 @@ def first(remove=False, dry_run=False):
     return _with_host(work, test=bool(dry_run))
 
 
-def answers(address, seconds=120):
+def answers(address, seconds=120, name=""):
     """
     Wait until an instance answers an ICMP echo and greets on port 22.
 
@@ -65,6 +65,9 @@ def answers(address, seconds=120):
 
     seconds : 120
         How long at most.
+
+    name : (empty)
+        The instance's name: the test image greets with it when it has it from the metadata service, which is waited for.
 
     Returns ``{"ping", "banner", "ping_after", "banner_after"}``: seconds and the greeting's first line, None where
     nothing came. Raises CommandExecutionError when this minion may not send an echo.
@@ -76,7 +79,7 @@ def answers(address, seconds=120):
         salt ctl1 openstack_cloud.answers 172.29.0.105
     """
     try:
-        return first_cloud.answers(str(address), float(seconds))
+        return first_cloud.answers(str(address), float(seconds), str(name))
     except OSError as error:
         raise CommandExecutionError(f"no echo can be sent from here: {error}") from None
 

@@ -8,6 +8,8 @@
 
 from salt.exceptions import CommandExecutionError
 
+from saltern.host.first_cloud import knows_its_name
+
 
 def present(name):
     """
@@ -59,7 +61,7 @@ def answers(name, address=None, seconds=120):
           openstack_cloud.answers:
             - address: 172.29.0.105
     """
-    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    ret, instance = {"name": name, "result": True, "changes": {}, "comment": ""}, {}
     try:
         if not address:
             instance = __salt__["openstack_cloud.first"](dry_run=True)["instance"] or {}
@@ -68,10 +70,14 @@ def answers(name, address=None, seconds=120):
             return {**ret, "comment": "The instance has no floating address to ask"}
         if __opts__["test"]:
             return {**ret, "result": None, "comment": f"{address} would be asked"}
-        found = __salt__["openstack_cloud.answers"](address, seconds)
+        found = __salt__["openstack_cloud.answers"](address, seconds, instance.get("name") or "")
     except CommandExecutionError as error:
         return {**ret, "result": False, "comment": str(error)}
-    return {**ret, "result": found["banner"] is not None, "comment": _reached(address, found, seconds)}
+    named = knows_its_name(found["banner"] or "", instance.get("name") or "")
+    comment = _reached(address, found, seconds)
+    if found["banner"] and not named:
+        comment += f"; it does not know its name after {seconds:g} s: the metadata service has not told it"
+    return {**ret, "result": found["banner"] is not None and named, "comment": comment}
 
 
 def _put_right(name, remove):

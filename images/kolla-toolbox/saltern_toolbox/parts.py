@@ -8,7 +8,7 @@ from saltern_toolbox.report import Failed, change
 MARK = "Made by Saltern: first cloud"  # description of all that has one
 MARK_TAG = "saltern-first-cloud"  # images have tags instead
 GUEST = pathlib.Path("/usr/share/saltern/guest")  # kernel and initrd of the test instance, from the image "guest"
-COMMAND_LINE = "console=ttyS0 root=/dev/ram0 rdinit=/init"
+COMMAND_LINE = "console=ttyS0"  # the initrd brings its own /init
 DISK_BYTES = 8 << 20  # an empty disk: everything is in the initrd
 ANEW = "remove the first cloud, then make it anew"
 PATCH = "application/openstack-images-v2.1-json-patch"

@@ -68,7 +68,7 @@ def test_the_instance_answers() -> None:
     assert ret["result"] is True
     expected = '172.29.0.100 answers a ping (1.2 ms, after 3.0 s) and greets "SSH-2.0-guest" (after 4.5 s)'
     assert ret["comment"] == expected
-    assert module.calls[-1] == ("answers", ("172.29.0.100", 60), {})
+    assert module.calls[-1] == ("answers", ("172.29.0.100", 60, "first"), {})
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,7 @@ def test_the_instance_answers() -> None:
     [
         ({**REACHED, "ping": None, "banner": None}, "172.29.0.100 answers no ping within 120 s"),
         ({**REACHED, "banner": None}, "but port 22 says nothing within 120 s"),
+        ({**REACHED, "banner": "SSH-2.0-saltern-guest_guest"}, "it does not know its name after 120 s"),
         (CommandExecutionError("no echo can be sent from here"), "no echo can be sent from here"),
     ],
 )

@@ -18,6 +18,7 @@ from saltern.host.context import Host
 FOLDER, KEY = "first_cloud", "id_ed25519"
 MORE_SECONDS = 300.0  # besides the wait for the instance: images, agents, what is removed
 SSH = 22
+GUEST = "SSH-2.0-saltern-guest"
 
 Slice = Mapping[str, Any]
 
@@ -64,10 +65,20 @@ def first_cloud(host: Host, part: Slice, *, remove: bool = False, dry_run: bool 
     return answer
 
 
-def answers(address: str, seconds: float) -> dict[str, Any]:
-    """Whether an instance answers within a time: ``{"ping", "banner", "ping_after", "banner_after"}``, None each where
-    it does not."""
-    return dict(vars(reach.wait(address, SSH, seconds)))
+def answers(address: str, seconds: float, name: str = "") -> dict[str, Any]:
+    """Whether an instance answers within a time.
+
+    name
+        Its name: the test image greets with it as soon as the metadata service has told it, and that is waited for.
+
+    Returns ``{"ping", "banner", "ping_after", "banner_after"}``, None each where it does not answer.
+    """
+    return dict(vars(reach.wait(address, SSH, seconds, enough=lambda banner: knows_its_name(banner, name))))
+
+
+def knows_its_name(banner: str, name: str) -> bool:
+    """Whether a greeting is another's than the test image's, or has the instance's name in it."""
+    return not banner.startswith(GUEST) or name in banner
 
 
 def _identity(part: Slice) -> dict[str, Any]:

@@ -38,12 +38,16 @@ def wait(
     port: int,
     seconds: float,
     *,
+    enough: Callable[[str], bool] = bool,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     echo: Callable[[str], float | None] | None = None,
     greeting: Callable[[str, int], str | None] | None = None,
 ) -> Reached:
     """Wait until an address answers an echo and greets on a port, at most ``seconds`` for both together.
+
+    enough
+        Whether a greeting is the one that is waited for; when the time is over, the last one counts.
 
     Raises OSError where this process may not send an echo at all (it takes CAP_NET_RAW).
     """
@@ -55,7 +59,7 @@ def wait(
         if found.ping is not None:
             found.banner = (greeting or banner)(address, port)
             found.banner_after = None if found.banner is None else clock() - begun
-        if found.banner is not None or clock() - begun >= seconds:
+        if (found.banner is not None and enough(found.banner)) or clock() - begun >= seconds:
             return found
         sleep(0.2)
 

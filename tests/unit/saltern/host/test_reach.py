@@ -87,3 +87,17 @@ def test_the_wait_ends() -> None:
     assert World(ping_from=99, greets_from=99).wait(10) == reach.Reached()
     found = World(ping_from=1, greets_from=99).wait(10)
     assert found.ping is not None and found.banner is None
+
+
+def test_a_greeting_that_is_not_enough_is_waited_past_but_told() -> None:
+    world = World(ping_from=0, greets_from=0)
+
+    def wait(seconds: float, *greetings: str) -> reach.Reached:
+        said = list(greetings)
+        return reach.wait(
+            "172.29.0.100", 22, seconds, clock=lambda: world.now, sleep=world.sleep, echo=world.echo,
+            greeting=lambda *_: said.pop(0) if len(said) > 1 else said[0], enough=lambda text: "first" in text,
+        )  # fmt: skip
+
+    assert wait(9, "guest", "guest", "first").banner == "first"
+    assert wait(9, "guest").banner == "guest"

@@ -67,7 +67,7 @@ def answers(address, seconds=120, name=""):
         How long at most.
 
     name : (empty)
-        The instance's name: the test image greets with it when it has it from the metadata service, which is waited for.
+        The instance's name: the test image greets with it once it has it from the metadata service; that is awaited.
 
     Returns ``{"ping", "banner", "ping_after", "banner_after"}``: seconds and the greeting's first line, None where
     nothing came. Raises CommandExecutionError when this minion may not send an echo.

@@ -20,7 +20,7 @@ from saltern.plan import compiled, planned, view
 from saltern.plan import runs as past
 from saltern.plan.lock import RunLock
 from saltern.recovery import operator as recovery
-from saltern.terminal import live
+from saltern.terminal import instances, live
 from saltern.terminal import status as overview
 from saltern_front import front
 
@@ -318,7 +318,7 @@ def abort(run=None):
 @front.reachable
 def status():
     """
-    Every container on every host, whether it is healthy, and what healing did.
+    Every container on every host, whether it is healthy, and what healing did; agents, hypervisors, instances.
 
     CLI Example:
 
@@ -339,6 +339,7 @@ def status():
         healed=recovery.healed(root, since=now - DAY),
         applied=past.applied_ago(root, model["digest"], now),
         healing=recovery.mode(root, model.get("heal") or {}),
+        told=_told(model, answers.returns),
     )
     bad = (
         front.UNREACHABLE
@@ -348,6 +349,15 @@ def status():
         else front.FAILED
     )
     return front.answer("status", data, bad)
+
+
+def _told(model, hosts):
+    """What the cloud says of its agents and instances; the rest of the status does not wait long for it."""
+    teller = instances.asked_of(model)
+    if teller is None:
+        return None
+    found = _front().ask([teller], "openstack_cloud.overview", patience=5.0, limit=10.0)
+    return instances.assemble(found.returns.get(teller), hosts, silent=teller in found.silent)
 
 
 @front.reachable

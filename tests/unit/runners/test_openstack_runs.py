@@ -152,6 +152,28 @@ def test_status_says_whether_healing_is_on(module: Any, root: Path, settings: di
     assert f"healing {word}" in text
 
 
+@pytest.mark.parametrize(
+    ("told", "code", "line"),
+    [
+        (Answers(returns={"ctl1": {"agents": [], "instances": [], "errors": []}}), 0, "Healed in 24 h"),
+        (Answers(returns={"ctl1": "the toolbox does not run"}), 1, "are not known: the toolbox does not run"),
+        (Answers(returns={}, silent=["ctl1"]), 1, "are not known: the toolbox host does not answer in time"),
+    ],
+)
+def test_status_shows_containers_whatever_the_cloud_tells(
+    module: Any, monkeypatch: pytest.MonkeyPatch, told: Answers, code: int, line: str
+) -> None:
+    monkeypatch.setattr(module.instances, "asked_of", lambda _model: "ctl1")
+    good = {"state": "running", "healthy": True, "desired": "running"}
+    answers = {
+        host: {"containers": dict.fromkeys(found["containers"], good)} for host, found in make_plan()["hosts"].items()
+    }
+    module.asked.side_effect = [Answers(returns=answers), told]
+    found, text = read(module.status())
+    assert found == code and line in text and "keystone" in text
+    assert module.asked.call_args.args == (["ctl1"], "openstack_cloud.overview")
+
+
 def test_logs_of_a_container_that_is_not_there(module: Any) -> None:
     code, text = read(module.logs("keyston"))
     assert code == 2

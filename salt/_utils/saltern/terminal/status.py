@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from saltern.terminal import instances
 from saltern.terminal.marks import CHANGING, FAILED, OK, SKIPPED, ago, count, cut, names, tint
 
 CELL = 16
@@ -18,6 +19,7 @@ def assemble(
     healed: Mapping[tuple[str, str], int],
     applied: float | None,
     healing: str,
+    told: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer of ``openstack.status``.
 
@@ -29,6 +31,8 @@ def assemble(
         Seconds since the model was applied, None when it was not.
     healing
         on, paused, dry run or off.
+    told
+        What `saltern.terminal.instances.assemble` makes of the cloud's own answers; None where it has no such services.
     """
     good = {host: answer for host, answer in answers.items() if isinstance(answer, Mapping)}
     errors = {host: str(answer) for host, answer in answers.items() if host not in good}
@@ -55,13 +59,15 @@ def assemble(
         "healed": sum(healed.values()),
         "applied": applied,
         "healing": healing,
+        "cloud_tells": told,
         "load": {host: {key: answer.get(key) for key in ("memory", "disk")} for host, answer in good.items()},
     }
 
 
 def good(data: Mapping[str, Any]) -> bool:
-    """Whether every container of the model is as it is meant to be."""
-    return all(cell["result"] in ("ok", "stopped") for row in data["containers"].values() for cell in row.values())
+    """Whether every container of the model is as it is meant to be, and what reports to the cloud does so."""
+    cells = (cell["result"] for row in data["containers"].values() for cell in row.values())
+    return all(result in ("ok", "stopped") for result in cells) and instances.good(data["cloud_tells"])
 
 
 def _known(plan: Mapping[str, Any], host: str) -> list[str]:
@@ -98,6 +104,7 @@ def render(data: Mapping[str, Any], *, width: int = 100, colour: bool = False) -
     lines += [f"{tint(FAILED, colour=colour)} {host}: {text}" for host, text in sorted(data["errors"].items())]
     if data["strangers"]:
         lines.append(f"Not in the model: {names(data['strangers'])}; deploy removes them")
+    lines += instances.lines(data["cloud_tells"], width=width, colour=colour)
     lines.append(f"Healed in 24 h: {data['healed']}")
     return "\n".join([*lines, *_look(data)])
 

@@ -9,7 +9,7 @@ import pytest
 
 from saltern import terminal
 from saltern.plan import compared, view
-from saltern.terminal import status
+from saltern.terminal import instances, status
 
 from ..plan.planmaker import MODEL, container_state, host_state, make_plan, toolbox_state
 from . import golden
@@ -93,6 +93,38 @@ def status_answer() -> dict[str, Any]:
     )
 
 
+def told(**more: Any) -> dict[str, Any]:
+    """What the cloud says: one agent that is gone, one service that is disabled, three instances on two hosts."""
+    size = {"vcpus": 8, "memory_mb": 16384, "type": "QEMU"}
+    answer = {
+        "agents": [
+            {"host": "ctl1", "binary": "neutron-l3-agent", "topic": "l3_agent", "alive": True, "enabled": True},
+            {"host": "ctl2", "binary": "neutron-openvswitch-agent", "topic": "N/A", "alive": False, "enabled": True},
+        ],
+        "services": [
+            {"host": "ctl1", "binary": "nova-conductor", "up": True, "enabled": True},
+            {"host": "ctl2", "binary": "nova-compute", "up": False, "enabled": False},
+        ],
+        "hypervisors": [
+            {"host": "ctl1", "vcpus_used": 2, "memory_mb_used": 1152, "running": 2, **size},
+            {"host": "ctl2", "vcpus_used": 0, "memory_mb_used": 512, "running": 0, **size},
+        ],
+        "instances": [
+            {"id": "1", "name": "first", "host": "ctl1", "status": "ACTIVE", "addresses": ["10.9.0.5", "172.29.0.100"]},
+            {"id": "2", "name": "web", "host": "ctl1", "status": "SHUTOFF", "addresses": ["10.9.0.7"]},
+            {"id": "3", "name": "bad", "host": None, "status": "ERROR", "addresses": []},
+        ],
+        "errors": [],
+        **more,
+    }
+    facts = {"libvirt": {"acceleration": {"value": "qemu", "reason": "a guest does not boot with KVM", "at": 1}}}
+    return instances.assemble(answer, {"ctl1": {"facts": facts}, "ctl2": {}})
+
+
+def status_of_instances(cloud: Any) -> dict[str, Any]:
+    return {**status_answer(), "cloud_tells": cloud}
+
+
 ANSWERS = {
     "plan": plan_answer(),
     "plan_nothing": view.view(
@@ -110,6 +142,8 @@ ANSWERS = {
     "run_failed": run_answer(failed=True),
     "show": run_answer(failed=True, every=True),
     "status": status_answer(),
+    "status_instances": status_of_instances(told()),
+    "status_untold": status_of_instances(instances.assemble("the toolbox does not run", {})),
     "runs": {"kind": "runs", "runs": [
         {"run": "20261122-190400-abcd", "verb": "deploy", "model": MODEL, "state": "ok", "started": 0.0,
          "seconds": 72.0, "summary": "Deployed in 1 m 12 s"},
@@ -162,3 +196,32 @@ def test_a_plan_shows_what_its_hosts_lack() -> None:
     assert re.search(r"keystone on ctl2 +its host is prepared, no interruption", text)
     assert "  sysctl net.x: 0 → 1" in text
     assert "1 container whose host is prepared, 4 untouched" in text
+
+
+def test_status_is_good_when_agents_report() -> None:
+    data = status_answer()
+    data["containers"] = {}
+    alive = told(agents=[], services=[])
+    for cloud, good in (
+        (None, True),
+        (alive, True),
+        (told(), False),
+        (instances.assemble(None, {}, silent=True), False),
+    ):
+        assert status.good({**data, "cloud_tells": cloud}) is good
+
+
+def test_only_some_of_many_instances_are_shown_the_broken_ones_first() -> None:
+    many = [
+        {"id": str(n), "name": f"vm{n:02}", "host": "ctl1", "status": "ERROR" if n == 50 else "ACTIVE", "addresses": []}
+        for n in range(60)
+    ]
+    text = terminal.render(status_of_instances(told(instances=many)))
+    assert "Instances   ✗ vm50  ERROR" in text and "and 50 more: openstack server list" in text
+
+
+def test_a_model_without_compute_is_not_asked() -> None:
+    plan = make_plan()
+    assert instances.asked_of(plan) is None
+    plan["containers"]["nova_api"] = {"service": "nova", "hosts": ["ctl1"]}
+    assert instances.asked_of({**plan, "toolbox_host": "ctl1"}) == "ctl1"

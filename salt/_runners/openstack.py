@@ -339,7 +339,7 @@ def status():
         healed=recovery.healed(root, since=now - DAY),
         applied=past.applied_ago(root, model["digest"], now),
         healing=recovery.mode(root, model.get("heal") or {}),
-        told=_told(model, answers.returns),
+        told=_cloud_tells(model, answers.returns),
     )
     bad = (
         front.UNREACHABLE
@@ -351,7 +351,7 @@ def status():
     return front.answer("status", data, bad)
 
 
-def _told(model, hosts):
+def _cloud_tells(model, hosts):
     """What the cloud says of its agents and instances; the rest of the status does not wait long for it."""
     teller = instances.asked_of(model)
     if teller is None:

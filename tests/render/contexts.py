@@ -98,6 +98,12 @@ def reactions() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "an event", {"tag": "openstack/health/ctl1/keystone/failed", "data": event}
 
 
+def recoveries() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in ("nova_compute", "keystone"):
+        event = {"id": "cmp1", "data": {"event": "a-b-1", "host": "cmp1", "container": name, "seconds": 1.5}}
+        yield name, {"tag": f"openstack/health/cmp1/{name}/healthy", "data": event}
+
+
 def nothing() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "plain", {"pillar": {}}
 
@@ -111,4 +117,5 @@ CONTEXTS: dict[str, Any] = {
     "setup.sls": setups,
     "setup/minion.sls": nothing,
     "reactor/failed.sls": reactions,
+    "reactor/healthy.sls": recoveries,
 }

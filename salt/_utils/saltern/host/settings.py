@@ -37,8 +37,10 @@ KEEPALIVE: Settings = {
 # Each parallel step of a run is a process of 9 MiB: more than eight at once gain nothing.
 LIMITS: Settings = {"gather_job_timeout": 60, "fileserver_list_cache_time": 0, "state_max_parallel": 8}
 
-FAILED_TAG = "openstack/health/*/*/failed"
-FAILED_REACTOR = "salt://openstack/reactor/failed.sls"
+REACTIONS = {
+    "openstack/health/*/*/failed": "salt://openstack/reactor/failed.sls",
+    "openstack/health/*/nova_compute/healthy": "salt://openstack/reactor/healthy.sls",
+}
 
 
 def master(checkout: str, state_root: str, main: Mapping[str, Any], others: Mapping[str, Any]) -> Settings:
@@ -69,7 +71,7 @@ def master(checkout: str, state_root: str, main: Mapping[str, Any], others: Mapp
         "module_dirs": _joined(theirs.get("module_dirs"), [f"{checkout}/salt"]),
         "ext_pillar": _joined(theirs.get("ext_pillar"), [{"openstack": {}}]),
         "engines": _with_engine(theirs.get("engines"), "openstack_recovery"),
-        "reactor": _with_reaction(theirs.get("reactor")),
+        "reactor": _with_reactions(theirs.get("reactor")),
         **_unset({**LIMITS, **KEEPALIVE}, main, others),
     }
     return {**wanted, DIGEST: digest(wanted)}
@@ -124,13 +126,14 @@ def _joined(theirs: Any, ours: list[Any]) -> list[Any]:
     return [*base, *(item for item in ours if item not in base)]
 
 
-def _with_reaction(theirs: Any) -> list[Any]:
-    """Their reactors and ours, unless one of theirs for that tag has ours among its own."""
+def _with_reactions(theirs: Any) -> list[Any]:
+    """Their reactors, and ours unless one of theirs for that tag has ours among its own. Salt takes one tag an item."""
     configured = _joined(theirs, [])
-    for item in configured:
-        if isinstance(item, Mapping) and FAILED_REACTOR in (item.get(FAILED_TAG) or ()):
-            return configured
-    return [*configured, {FAILED_TAG: [FAILED_REACTOR]}]
+
+    def there(tag: str, file: str) -> bool:
+        return any(isinstance(item, Mapping) and file in (item.get(tag) or ()) for item in configured)
+
+    return [*configured, *({tag: [file]} for tag, file in REACTIONS.items() if not there(tag, file))]
 
 
 def _unset(values: Settings, main: Mapping[str, Any], others: Mapping[str, Any]) -> Settings:

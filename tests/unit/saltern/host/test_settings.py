@@ -29,7 +29,10 @@ def test_a_bare_master_gets_all_it_needs() -> None:
     assert made["module_dirs"] == ["/srv/saltern/salt"]
     assert made["ext_pillar"] == [{"openstack": {}}]
     assert made["engines"] == [{"openstack_recovery": {}}]
-    assert made["reactor"] == [{"openstack/health/*/*/failed": ["salt://openstack/reactor/failed.sls"]}]
+    assert made["reactor"] == [
+        {"openstack/health/*/*/failed": ["salt://openstack/reactor/failed.sls"]},
+        {"openstack/health/*/nova_compute/healthy": ["salt://openstack/reactor/healthy.sls"]},
+    ]
     assert made["gather_job_timeout"] == 60 and made["fileserver_list_cache_time"] == 0
 
 
@@ -51,7 +54,7 @@ THEIRS = {
 def test_what_the_main_file_says_stays_in_effect() -> None:
     now = effective(THEIRS, settings.master(CHECKOUT, STATE, THEIRS, {}))
     for key in ("ext_pillar", "engines", "reactor", "module_dirs"):
-        assert now[key][0] == THEIRS[key][0] and len(now[key]) == 2  # type: ignore[index]
+        assert now[key][0] == THEIRS[key][0] and len(now[key]) == (3 if key == "reactor" else 2)  # type: ignore[index]
     assert now["file_roots"]["base"] == ["/srv/formulas", "/srv/saltern/states", "/srv/saltern/salt"]
     assert now["file_roots"]["dev"] == ["/srv/dev"]
 
@@ -79,9 +82,10 @@ def test_an_engine_they_configured_keeps_its_settings() -> None:
 def test_a_reaction_of_theirs_that_has_ours_is_enough() -> None:
     tag = "openstack/health/*/*/failed"
     theirs = [{tag: ["salt://openstack/reactor/failed.sls", "salt://mine/page.sls"]}]
-    assert settings.master(CHECKOUT, STATE, {"reactor": theirs}, {})["reactor"] == theirs
+    now = settings.master(CHECKOUT, STATE, {"reactor": theirs}, {})["reactor"]
+    assert [tag in item for item in now] == [True, False]
     other = [{tag: ["salt://mine/page.sls"]}]
-    assert len(settings.master(CHECKOUT, STATE, {"reactor": other}, {})["reactor"]) == 2
+    assert len(settings.master(CHECKOUT, STATE, {"reactor": other}, {})["reactor"]) == 3
 
 
 @pytest.mark.parametrize("where", ["main", "others"])

@@ -127,6 +127,38 @@ def placement_serves(start: Start, **host: Any) -> None:
     assert placement.run("id", "-un") == (0, "placement\n")
 
 
+def test_nova_compute_may_start_the_privileged_half_of_its_libraries_and_nothing_else(start: Start) -> None:
+    helper = "sudo -n privsep-helper --config-file /etc/nova/nova.conf"
+    compute = start(
+        "nova-compute",
+        {"command": "sleep 600", "config_files": [entry("nova.conf", "/etc/nova/nova.conf", "0600", "nova")]},
+        {"nova.conf": f"[nova_sys_admin]\nhelper_command = {helper}\n"},
+        writable=["/etc/nova"],
+        env=["KOLLA_SKIP_EXTEND_START=1"],
+        CapAdd=["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "NET_ADMIN", "SYS_ADMIN", "SETUID", "SETGID"],
+        SecurityOpt=[],
+    )
+    compute.until(lambda: compute.run("test", "-s", "/etc/nova/nova.conf")[0] == 0)
+    assert compute.run("id", "-un") == (0, "nova\n")
+    for command in (
+        "id",
+        f"{helper.removeprefix('sudo -n ')} --privsep_context os.system --privsep_sock_path /tmp/a/s",
+    ):
+        code, text = compute.run("sudo", "-n", *command.split())
+        assert code != 0 and "password is required" in text, text
+    call = """
+import os
+from nova import config
+config.CONF([], project="nova", default_config_files=["/etc/nova/nova.conf"])
+from nova.privsep import path
+open("/tmp/file", "w").close()
+path.chown("/tmp/file", uid=0)
+print("owner", os.stat("/tmp/file").st_uid)
+"""
+    code, text = compute.run("python3", "-c", call)
+    assert "owner 0" in text, text
+
+
 def test_rabbitmq_answers_and_comes_back_on_its_data_after_a_kill(start: Start) -> None:
     conf = "listeners.tcp.1 = 127.0.0.1:5672\nmanagement.tcp.ip = 127.0.0.1\nlog.console = true\nlog.file = false\n"
     files = {

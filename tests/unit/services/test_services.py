@@ -14,7 +14,7 @@ from unit.services import cloud
 THREE = {name: {**host, "roles": [*host["roles"], "network", "compute"]} for name, host in cloud.THREE.items()}
 CLOUDS = {"one host": cloud.AIO, "three hosts": THREE}
 # What rules a host's network or its virtual machines needs rights there; which ones, its own tests say.
-PRIVILEGED = {"openvswitch_vswitchd"}
+PRIVILEGED = {"openvswitch_vswitchd", "nova_compute"}
 
 
 @pytest.fixture(scope="module", params=CLOUDS, ids=str)

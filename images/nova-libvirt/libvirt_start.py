@@ -4,7 +4,7 @@
 - It leaves the cgroups by which the engine kills a container: instances live in libvirtd's, and would die with it.
 - Whether KVM really boots a guest is tried once for a kernel, QEMU and processor, and remembered with its reason: that
   /dev/kvm opens proves nothing (nested virtualisation that only runs guests made for it, processors whose registers may
-  not be set). Where it does not, there is no /dev/kvm in the container and libvirt offers software emulation alone.
+  not be set). Where it does not, there is no /dev/kvm in the container, and libvirt offers software emulation alone.
 - It gives up the right to make device nodes.
 
 Standard library of python3-minimal only.
@@ -199,6 +199,7 @@ def accelerate(wanted: str) -> dict[str, Any]:
     fact = decided(wanted, key, former, lambda: boots(guest_command(USER), LIMIT))
     if fact != former:
         write(FACT, fact)
+    # Before QEMU was asked, libvirtd offers KVM where the device exists: so there is none where it is of no use.
     if present and fact["value"] != "kvm":
         (dev / "kvm").unlink()
     return fact

@@ -1,2 +1,2 @@
 # Sourced by kolla_start: what this host's hypervisor is, found out by nova_libvirt's start, becomes configuration.
-saltern-nova-hypervisor "${NOVA_VIRT_TYPE:-auto}" > /tmp/hypervisor.conf
+saltern-nova-hypervisor > /tmp/hypervisor.conf

@@ -10,7 +10,6 @@ genisoimage -quiet -o /tmp/config -V config-2 -r -J /tmp/file
 
 mkfs.ext4 -V
 
-saltern-nova-hypervisor | grep auto && exit 1 || true
 python3 -c "
 import runpy
 name = runpy.run_path('/usr/local/bin/saltern-nova-hypervisor')

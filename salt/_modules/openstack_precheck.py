@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from saltern.contract.names import DOCKER_URL, HOST_ROOT
-from saltern.host import prechecks
+from saltern.host import netchecks, prechecks
 
 try:
     from saltern.host.engine import Engine
@@ -19,8 +19,8 @@ except ImportError:  # docker-py is missing: that is a finding, not a reason to 
 
 def run(cheap=False, now=None):
     """
-    Check this host: model, pillar, name, memory, disk, addresses, interfaces, ports, clock; unless ``cheap``, also
-    docker-py, the Docker Engine and the images.
+    Check this host: model, pillar, name, memory, disk, addresses, interfaces, ports, clock, network;
+    unless ``cheap``, also docker-py, the Docker Engine and the images.
 
     cheap : False
         Ask the engine nothing, as the comparing step of a run does.
@@ -55,6 +55,7 @@ def run(cheap=False, now=None):
     finally:
         if engine is not None:
             engine.close()
+    checks += netchecks.run(model)
     if Engine is None and not cheap:
         checks.append(prechecks.docker_py())
     return {

@@ -8,6 +8,11 @@ The host can take what the model wants:
 
 The host has what its containers need:
   openstack_host.prepared: []
+{%- if pillar.get('saltern', {}).get('network') %}
+
+Bridges are as the model says:
+  openstack_network.present: []
+{%- endif %}
 {%- endif %}
 
 Containers are as the model says:

@@ -10,3 +10,11 @@ Containers are as the model says:
   openstack_container.converged:
     - containers: {{ step['containers'] | tojson }}
     - mode: {{ step['mode'] }}
+{%- set network = pillar.get('saltern', {}).get('network') %}
+{%- if network and step['mode'] in ('deploy', 'reconfigure') and network['container'] in (step['containers'] or []) %}
+
+Bridges are as the model says:
+  openstack_network.present:
+    - require:
+      - openstack_container: Containers are as the model says
+{%- endif %}

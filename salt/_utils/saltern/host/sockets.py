@@ -142,7 +142,7 @@ class Holders:
         owner = self._owners.get(f"socket:[{inode}]")
         if owner is None:
             return Holder()
-        return Holder(int(owner.name), _read(owner / "comm").strip(), _container(owner))
+        return Holder(int(owner.name), _read(owner / "comm").strip(), container_of(owner))
 
 
 def local_addresses(proc: Path = PROC) -> list[str]:
@@ -166,7 +166,8 @@ def _table(proc: Path) -> Iterable[list[str]]:
             yield line.split(None, 10)
 
 
-def _container(process: Path) -> str:
+def container_of(process: Path) -> str:
+    """The container of ours that a process (its directory in /proc) runs in; empty: none."""
     return _named(_read(process / "mountinfo"))
 
 

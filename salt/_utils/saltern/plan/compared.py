@@ -18,8 +18,8 @@ Document = dict[str, Any]
 
 QUIET = ("none",)
 CONTAINER, TOOLBOX, PRECHECK = "openstack_container", "openstack_toolbox", "openstack_precheck"
-HOST = "openstack_host"
-PREPARE = "prepare"  # the container stays as it is, its host does not have what it needs
+HOST, NETWORK = "openstack_host", "openstack_network"
+PREPARE = "prepare"  # the container stays as it is, its host is not as it has to be
 
 
 def document(returns: Mapping[str, Any], hosts: Iterable[str], *, model: str, mode: str, seconds: float) -> Document:
@@ -65,7 +65,7 @@ def _add_host(found: Document, host: str, answer: Any) -> None:
         changes = state.get("changes") or {}
         if kind == CONTAINER and not failed:
             found["hosts"][host].update(changes)
-        elif kind == HOST and not failed:
+        elif kind in (HOST, NETWORK) and not failed:
             settings.update(changes)
         elif kind == TOOLBOX:
             found["toolbox"] = None if failed else dict(changes)

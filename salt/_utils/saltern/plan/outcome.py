@@ -15,6 +15,8 @@ WORDS = {
     "remove": "removed",
     "stop": "stopped",
 }
+# Changes that are of no container, by their kind.
+HOSTS_OWN = {"sysctl": "host setting", "network": "network change"}
 ORDER = ("started", "replaced", "reloaded", "stopped", "removed")
 
 
@@ -115,8 +117,9 @@ def summary(detail: Mapping[str, Mapping[str, Any]], failures: Sequence[Any] = (
     """``2 started, 1 replaced``; for work in the toolbox ``1 database, 1 job``."""
     found = counts(detail)
     parts = [f"{found[word]} {word}" for word in ORDER if found[word]]
-    if settings := sum(_is_setting(change) for changes in detail.values() for change in changes.values()):
-        parts.append(f"{settings} host setting{'' if settings == 1 else 's'}")
+    for kind, noun in HOSTS_OWN.items():
+        if number := sum(_is(kind, change) for changes in detail.values() for change in changes.values()):
+            parts.append(f"{number} {noun}{'' if number == 1 else 's'}")
     if failures:
         parts.append(f"{len(failures)} failed")
     if not parts:
@@ -124,9 +127,9 @@ def summary(detail: Mapping[str, Mapping[str, Any]], failures: Sequence[Any] = (
     return ", ".join(parts)
 
 
-def _is_setting(change: Any) -> bool:
-    """Whether it is a setting of a host (``openstack_host.prepared``), which is no container's change."""
-    return isinstance(change, Mapping) and change.get("kind") == "sysctl"
+def _is(kind: str, change: Any) -> bool:
+    """Whether it is a change of a host itself (``openstack_host.prepared``, ``openstack_network.present``)."""
+    return isinstance(change, Mapping) and change.get("kind") == kind
 
 
 def _toolbox(detail: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -266,9 +266,11 @@ def logs(name, lines=20):
 
 def status():
     """
-    How this host is: its containers with health, back-off and what is committed, memory and disk in bytes.
+    How this host is: its containers with health, back-off and what is committed, memory and disk in bytes, and what it
+    was found to be (datapath of Open vSwitch, acceleration of instances).
 
-    Returns ``{"host", "containers", "memory", "disk"}``. Raises CommandExecutionError when the engine does not answer.
+    Returns ``{"host", "containers", "memory", "disk", "facts"}``. Raises CommandExecutionError when the engine does not
+    answer.
 
     CLI Example:
 

@@ -63,6 +63,8 @@ def minions() -> Iterator[tuple[str, dict[str, Any]]]:
                 "containers": ["keystone", "glance_api"], "service": "keystone", "now": 1.5, "volumes": False,
             }  # fmt: skip
             yield f"{mode}, toolbox {toolbox}", {"pillar": {"saltern_step": step, "saltern": {"toolbox": toolbox}}}
+            switch = {"toolbox": toolbox, "network": {"container": "keystone"}}
+            yield f"{mode}, switch, {toolbox}", {"pillar": {"saltern_step": step, "saltern": switch}}
             yield (
                 f"{mode}, all, {toolbox}",
                 {

@@ -31,7 +31,7 @@ def read(topic: str, name: str, root: Path | str = HOST_ROOT) -> dict[str, Any] 
     try:
         with open(directory(topic, root) / f"{name}.json", "rb") as file:
             document = json.loads(file.read(LARGEST))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and "value" in document else None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saltern.contract.names import FORMER, LABEL_CONTAINER, LABEL_JOB, LABEL_SERVICE, LABEL_SPEC, NEXT
-from saltern.host import health
+from saltern.host import facts, health
 from saltern.host.context import Host
 from saltern.host.decide import Current
 
@@ -20,7 +20,7 @@ def containers(host: Host) -> dict[str, dict[str, Any]]:
 
 
 def status(host: Host) -> dict[str, Any]:
-    """As :func:`containers`, with what was committed, whether it is healthy now, and the host's memory and disk."""
+    """As :func:`containers`, with what was committed and whether it is healthy; the host's memory, disk and facts."""
     there, documents = _inspected(host), host.store.desired.all()
     backoff = (host.store.health.get("backoff") or {}).get("containers") or {}
     rows = {}
@@ -31,7 +31,14 @@ def status(host: Host) -> dict[str, Any]:
         row["backoff"] = backoff.get(name) or {}
         row["healthy"] = _healthy(host, there.get(name), document)
         rows[name] = row
-    return {"host": host.name, "containers": rows, "memory": memory(), "disk": disk(host.store.root)}
+    found = host.mask_tree(facts.every(host.store.root))
+    return {
+        "host": host.name,
+        "containers": rows,
+        "memory": memory(),
+        "disk": disk(host.store.root),
+        "facts": found,
+    }
 
 
 def snapshot(host: Host, *, boot_id: str, seq: int) -> dict[str, Any]:

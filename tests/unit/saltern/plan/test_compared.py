@@ -128,3 +128,12 @@ def test_fingerprint_follows_what_would_be_done_and_not_how_long_it_took() -> No
     two = {**found({"ctl1": container_state({"keystone": NEW}), "ctl2": {}}), "seconds": 9.0}
     other = found({"ctl1": container_state({"keystone": {"action": "replace"}}), "ctl2": {}})
     assert compared.fingerprint(one) == compared.fingerprint(two) != compared.fingerprint(other)
+
+
+def test_a_bridge_that_differs_makes_the_wave_of_the_switch_act_there() -> None:
+    change = {"kind": "network", "current": None, "desired": "attached", "containers": ["keystone"]}
+    tag = "openstack_network_|-Bridges_|-x_|-present"
+    answer = {**container_state({}), tag: {"result": None, "changes": {"uplink eth1 of br-ex": change}, "comment": ""}}
+    row = found({"ctl1": answer, "ctl2": {}})["hosts"]["ctl1"]["keystone"]
+    assert row["action"] == compared.PREPARE
+    assert row["reasons"] == [{"field": "uplink eth1 of br-ex", "current": None, "desired": "attached"}]

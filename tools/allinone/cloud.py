@@ -99,6 +99,53 @@ def deploy(layout: Layout, console: Console, phase: Phase) -> None:
     phase.detail = summary()
 
 
+def wants_first(state: Path = MASTER_STATE) -> bool:
+    """Whether the model in force has what an instance needs, and an external network to reach it by."""
+    current = state / "compiled" / "current"
+    try:
+        host = json.loads((current / "plan.json").read_text())["toolbox_host"]
+        want = json.loads((current / "hosts" / f"{host}.json").read_text()).get("first_cloud") or {}
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(want.get("external"))
+
+
+def first(layout: Layout, console: Console, phase: Phase) -> dict[str, str]:
+    """``salt-run state.orch openstack.first_cloud``; what :func:`instance` gives."""
+    phase.step("salt-run state.orch openstack.first_cloud")
+    text = shell.show(
+        [*command(layout, "salt-run"), "--out=json", "state.orch", "openstack.first_cloud"],
+        layout.log / "first_cloud.log",
+        console,
+        what="There is no instance that answers; the cloud itself is deployed",
+        advice="salt-run openstack.status, then ./saltern up (or: salt-run state.orch openstack.first_cloud)",
+    )
+    found = instance("\n".join(comments(_json(text))))
+    phase.detail = " · ".join(
+        filter(None, (f"{found['name']} {found['status']}", f"ping {found['ping']}", found["banner"]))
+    )
+    return found
+
+
+def comments(answer: dict[str, Any]) -> list[str]:
+    """Comments of an orchestration's states."""
+    states = [state for found in answer.values() if isinstance(found, dict) for state in found.values()]
+    return [str(state["comment"]) for state in states if isinstance(state, dict) and state.get("comment")]
+
+
+def instance(text: str) -> dict[str, str]:
+    """What the comments of ``openstack_cloud``'s states tell of the instance; empty where they do not."""
+    patterns = {
+        "name": r"^instance (\S+) ",
+        "status": r"^instance \S+ (\S+)",
+        "address": r"^(\S+) answers a ping",
+        "ping": r"answers a ping \(([0-9.]+ ms)",
+        "banner": r'greets "([^"]*)"',
+    }
+    found = {key: re.search(pattern, text, re.MULTILINE) for key, pattern in patterns.items()}
+    return {key: match.group(1) if match else "" for key, match in found.items()}
+
+
 def journal(state: Path = MASTER_STATE) -> Path | None:
     """The last run's journal."""
     return max((state / "runs").glob("*/journal.jsonl"), default=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from allinone import cloud, daemons, engine, objects, pillar
+from allinone import cloud, daemons, engine, leftovers, objects, pillar
 from allinone.console import Console, Stop
 from allinone.layout import STATE_ROOT, Layout
 from allinone.made import Made
@@ -33,6 +33,13 @@ def run(layout: Layout, console: Console, *, purge: bool, yes: bool) -> int:
         stopped = [f"salt-{kind}" for kind in reversed(daemons.KINDS) if daemons.stop(layout, kind)]
         phase.detail = f"{' and '.join(stopped)} stopped" if stopped else "was not running"
     if ours:
+        volumes = objects.volumes(name, STATE_ROOT)
+        running = leftovers.instances(volumes)
+        if running:
+            with console.phase("Instances") as phase:
+                phase.detail = f"{leftovers.end(running)} switched off"
+        if purge:
+            leftovers.remove_bridges()
         # What the planned way did not reach; no minion heals any more.
         objects.stop(objects.containers(name))
     if purge and ours:
@@ -80,7 +87,7 @@ def plural(number: int, what: str) -> str:
 
 
 def remove(layout: Layout, console: Console, name: str) -> None:
-    """Containers, volumes, images, networks of the cloud; its state and pillar."""
+    """Containers, volumes, images, networks of the cloud; what it left on the machine; its state and pillar."""
     with console.phase("Removed") as phase:
         volumes = objects.volumes(name, STATE_ROOT)
         counts = {
@@ -88,7 +95,11 @@ def remove(layout: Layout, console: Console, name: str) -> None:
             "volume": objects.remove_volumes(volumes),
             "image": objects.remove_images(),
             "network": objects.remove_networks(name),
+            "namespace": leftovers.remove_namespaces(),
         }
+        leftovers.remove_taps(leftovers.bridges(STATE_ROOT))
+        leftovers.remove_directories(leftovers.made_below_run(STATE_ROOT))
+        leftovers.remove_settings()
         shutil.rmtree(STATE_ROOT, ignore_errors=True)
         pillar.remove(layout)
         phase.detail = ", ".join(plural(n, kind) for kind, n in counts.items() if n) or "nothing was left"

@@ -15,7 +15,13 @@ from allinone.layout import STATE_ROOT, Layout
 from allinone.made import Made
 
 RELEASE = "2025.2"
-NAMES = {"keystone": "Keystone", "glance": "Glance"}
+NAMES = {
+    "keystone": "Keystone",
+    "glance": "Glance",
+    "placement": "Placement",
+    "neutron": "Neutron",
+    "nova": "Nova",
+}
 
 
 def run(layout: Layout, console: Console) -> int:
@@ -35,7 +41,11 @@ def run(layout: Layout, console: Console) -> int:
     endpoints = cloud.clouds(layout)
     if endpoints:
         client(layout, console)
-    farewell(layout, console, endpoints)
+    instance: dict[str, str] = {}
+    if cloud.wants_first():
+        with console.phase("First cloud") as phase:
+            instance = cloud.first(layout, console, phase)
+    farewell(layout, console, endpoints, instance)
     return 0
 
 
@@ -68,15 +78,21 @@ def client(layout: Layout, console: Console) -> None:
         phase.detail = f"python-openstackclient {venvs.locked(lock, 'python-openstackclient')}"
 
 
-def farewell(layout: Layout, console: Console, endpoints: dict[str, str]) -> None:
+def farewell(layout: Layout, console: Console, endpoints: dict[str, str], instance: dict[str, str]) -> None:
     """Where the cloud answers, where its credentials are, what to try next."""
     console.say()
+    if instance.get("address"):
+        console.say(f"{'Instance':<10}{instance['name']} at {instance['address']}")
     for service, url in sorted(endpoints.items(), key=lambda item: (item[0] != "keystone", item[0])):
         console.say(f"{NAMES.get(service, service):<10}{url}")
     console.say(f'Credentials: . {relative(layout)}.saltern/env      (or {layout.clouds}, cloud "saltern")')
     tries = ["salt-run openstack.status"]
     if "keystone" in endpoints:
-        tries = ["openstack token issue", *tries, "docker kill keystone && salt-run openstack.why keystone"]
+        tries = [
+            "openstack server list" if instance else "openstack token issue",
+            *tries,
+            "docker kill keystone && salt-run openstack.why keystone",
+        ]
     console.say(f"Try: {' · '.join(tries)}")
 
 

@@ -84,3 +84,40 @@ def test_the_last_runs_own_summary(tmp_path: Path) -> None:
         (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "no')
     assert cloud.summary(tmp_path) == "8 started"
     assert cloud.summary(tmp_path / "none") == ""
+
+
+TOLD = """instance first ACTIVE on vm: 10.9.0.5, 172.29.0.100
+172.29.0.100 answers a ping (1.2 ms, after 3.0 s) and greets "SSH-2.0-saltern-guest_first" (after 4.5 s)"""
+ORCHESTRATION = {"vm_master": {"openstack_step_|-Make_|-Make_|-first_cloud": {"comment": TOLD, "result": True}}}
+
+
+def test_the_first_instance_in_one_line() -> None:
+    assert cloud.instance("\n".join(cloud.comments(ORCHESTRATION))) == {
+        "name": "first",
+        "status": "ACTIVE",
+        "address": "172.29.0.100",
+        "ping": "1.2 ms",
+        "banner": "SSH-2.0-saltern-guest_first",
+    }
+    assert set(cloud.instance("Nothing to do").values()) == {""}
+    assert cloud.comments({"retcode": 0}) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        ({"first_cloud": {"external": {"name": "public"}}}, True),
+        ({"first_cloud": {"external": None}}, False),
+        ({"first_cloud": None}, False),
+        ({}, False),
+    ],
+)
+def test_an_instance_is_made_where_the_model_has_compute_and_a_network(
+    tmp_path: Path, part: dict[str, object], wanted: bool
+) -> None:
+    assert cloud.wants_first(tmp_path) is False
+    current = tmp_path / "compiled" / "current"
+    (current / "hosts").mkdir(parents=True)
+    (current / "plan.json").write_text(json.dumps({"toolbox_host": "vm"}))
+    (current / "hosts" / "vm.json").write_text(json.dumps(part))
+    assert cloud.wants_first(tmp_path) is wanted

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from allinone import cloud, daemons, down, engine, objects
+from allinone import cloud, daemons, down, engine, leftovers, objects
 from allinone.console import Console, Stop
 from allinone.layout import Layout
 from allinone.made import Made
@@ -29,6 +29,10 @@ def world(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Si
         monkeypatch.setattr(objects, name, lambda *a, name=name: fake.calls.append(name) or 1)
     monkeypatch.setattr(objects, "volumes", lambda *a: ["v"])
     monkeypatch.setattr(objects, "images", lambda: {"still used"})
+    monkeypatch.setattr(leftovers, "instances", lambda volumes: fake.instances)
+    fake.instances = []
+    for name in ("end", "remove_bridges", "remove_namespaces", "remove_taps", "remove_directories", "remove_settings"):
+        monkeypatch.setattr(leftovers, name, lambda *a, name=name: fake.calls.append(name) or 1)
     return fake
 
 
@@ -40,6 +44,15 @@ def test_stopping_keeps_everything(layout: Layout, console: Console, out: io.Str
     assert "Start again: ./saltern up" in out.getvalue()
 
 
+def test_instances_are_switched_off_and_told(
+    layout: Layout, console: Console, out: io.StringIO, world: SimpleNamespace
+) -> None:
+    cloud.OWNER.write_text(f"{layout.checkout}\n")
+    world.instances = [4711]
+    down.run(layout, console, purge=False, yes=False)
+    assert world.calls == ["end", "stop"] and "1 switched off" in out.getvalue()
+
+
 def test_purge_removes_all_and_names_the_packages(
     layout: Layout, console: Console, out: io.StringIO, world: SimpleNamespace
 ) -> None:
@@ -49,6 +62,8 @@ def test_purge_removes_all_and_names_the_packages(
     down.run(layout, console, purge=True, yes=True)
     assert {"remove_containers", "remove_volumes", "remove_images", "remove_networks"} < set(world.calls)
     assert not world.state.exists() and not layout.dot.exists() and not layout.pillar.exists()
+    assert {"remove_namespaces", "remove_taps", "remove_directories", "remove_settings"} < set(world.calls)
+    assert world.calls.index("remove_bridges") < world.calls.index("stop"), "the switch removes its own interfaces"
     assert "1 image kept: containers of others use them" in out.getvalue()
     assert "apt-get purge --autoremove docker.io iptables" in out.getvalue()
 

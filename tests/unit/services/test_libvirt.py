@@ -50,7 +50,14 @@ def test_instances_do_not_die_with_it() -> None:
     assert kept["/etc/libvirt/qemu"] == kept["/var/lib/libvirt"] == kept["/var/lib/nova/instances"] == "volume"
     assert kept["/run/libvirt"] == kept["/sys/fs/cgroup"] == "bind"
     # in these cgroups each instance has its own; the image leaves all others
-    assert settings(spec, "qemu.conf")["cgroup_controllers"] == '["cpu", "cpuset", "memory", "blkio"]'
+    assert settings(spec, "qemu.conf")["cgroup_controllers"] == '["cpu", "cpuacct", "cpuset", "memory", "blkio"]'
+
+
+def test_it_is_asked_and_not_only_reached() -> None:
+    """libvirtd logs an error for each connection that says nothing, so only a start is waited for in that way."""
+    spec = hypervisor()
+    assert (spec["healthcheck"]["exec"], spec["liveness"]) == (["virsh", "--readonly", "uri"], None)
+    assert spec["readiness"]["unix"] == "/run/libvirt/libvirt-sock"
 
 
 def test_instances_are_no_root() -> None:

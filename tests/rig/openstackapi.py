@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -29,13 +30,20 @@ class OpenStack:
         self.catalog: list[dict[str, Any]] = answer["token"]["catalog"]
 
     def call(
-        self, method: str, port: int, path: str, body: Any = None, *, kind: str = "application/json"
+        self,
+        method: str,
+        port: int,
+        path: str,
+        body: Any = None,
+        *,
+        kind: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, str], Any]:
         """Status, headers, decoded answer (bytes when it is no JSON). Raises urllib.error.HTTPError from 400 on."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        headers = {"Content-Type": kind, **({"X-Auth-Token": self.token} if self.token else {})}
+        own = {"Content-Type": kind, **({"X-Auth-Token": self.token} if self.token else {}), **(headers or {})}
         url = f"http://{self.address}:{port}{path}"
-        request = urllib.request.Request(url, data=data, method=method, headers=headers)
+        request = urllib.request.Request(url, data=data, method=method, headers=own)
         with urllib.request.urlopen(request, timeout=30) as answer:
             raw = answer.read()
             is_json = "json" in answer.headers.get("Content-Type", "")

@@ -13,8 +13,8 @@ from allinone.made import Made
 from allinone.saltconf import minion_id
 
 EXAMPLE = Path("pillar/examples/all-in-one")
-# What the example has in the place of this machine's minion id and address.
-MINION, ADDRESS = "ctl1", "192.0.2.11"
+# What the example has in the place of this machine's minion id, address, and MTU of the interface with that address.
+MINION, ADDRESS, MTU = "ctl1", "192.0.2.11", 1500
 
 
 def ensure(layout: Layout, made: Made) -> bool:
@@ -26,13 +26,14 @@ def ensure(layout: Layout, made: Made) -> bool:
     made.put("pillar", True)
     for source in sorted((layout.checkout / EXAMPLE).glob("*.sls")):
         target = layout.pillar / source.name
-        target.write_text(filled(source.read_text(), minion_id(), address()))
+        target.write_text(filled(source.read_text(), minion_id(), address(), mtu(address())))
         target.chmod(0o600)
     return True
 
 
-def filled(text: str, minion: str, host: str) -> str:
-    """The example with a minion id and an address filled in."""
+def filled(text: str, minion: str, host: str, mtu: int = MTU) -> str:
+    """The example with a minion id, an address and an MTU filled in."""
+    text = text.replace(f"tunnel: {{mtu: {MTU}}}", f"tunnel: {{mtu: {mtu}}}")
     text = re.sub(rf"(?<![\w.-]){MINION}(?![\w.-])", minion, text)
     return re.sub(rf"(?<![\w.]){re.escape(ADDRESS)}(?![\w.])", host, text)
 
@@ -49,6 +50,16 @@ def address() -> str:
     _, text = shell.output(["ip", "-4", "-o", "address", "show", "scope", "global"])
     found = re.search(r"^\d+: (?!docker|br-|veth)\S+\s+inet ([\d.]+)/", text, re.MULTILINE)
     return found.group(1) if found else "127.0.0.1"
+
+
+def mtu(host: str, sysfs: Path = Path("/sys/class/net")) -> int:
+    """The MTU of the interface that has an address; the usual one where it is larger or cannot be told."""
+    _, text = shell.output(["ip", "-4", "-o", "address", "show"])
+    found = re.search(rf"^\d+: (\S+)\s+inet {re.escape(host)}/", text, re.MULTILINE)
+    try:
+        return min(MTU, int((sysfs / found.group(1) / "mtu").read_text())) if found else MTU
+    except (OSError, ValueError):
+        return MTU
 
 
 def cloud(layout: Layout) -> str:

@@ -9,6 +9,7 @@ openstack:
       address: 192.0.2.11
       roles: [control, database, messaging, loadbalancer, network, compute, storage, builder]
   networks:
+    tunnel: {mtu: 1500}                 # of the interface that has the address
     provider:
       physnet1: {bridge: br-ex}         # no interface: a network of this machine alone
     external:

@@ -61,3 +61,13 @@ def test_the_clouds_name_is_read_from_it(layout: Layout, text: str, name: str) -
     layout.pillar.mkdir(parents=True)
     (layout.pillar / "init.sls").write_text(text)
     assert pillar.cloud(layout) == name
+
+
+def test_the_mtu_of_this_machine_is_that_of_the_interface_with_its_address(tmp_path: Path) -> None:
+    example = (Path(__file__).resolve().parents[4] / pillar.EXAMPLE / "init.sls").read_text()
+    assert "tunnel: {mtu: 1450}" in pillar.filled(example, "vm", "10.1.2.3", 1450)
+    (tmp_path / "lo").mkdir()
+    for there, told in (("1400", 1400), ("65536", 1500), ("?", 1500)):
+        (tmp_path / "lo" / "mtu").write_text(there)
+        assert pillar.mtu("127.0.0.1", tmp_path) == told
+    assert pillar.mtu("203.0.113.250", tmp_path) == 1500

@@ -33,7 +33,7 @@ class Apis:
         found = guarded("identity", lambda: self._connection.auth.get_access(self._connection).service_catalog)
         url = found.url_for(**where) if found.get_endpoints(**where) else None
         if not url:
-            raise Failed(f"{name}: no such service in the catalogue (salt-run openstack.deploy)")
+            raise Failed(f"{name}: not in the catalogue (salt-run openstack.deploy)")
         url = url.rstrip("/")
         return url if url.endswith(PATHS[name]) else url + PATHS[name]
 

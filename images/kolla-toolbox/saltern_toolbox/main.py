@@ -74,17 +74,17 @@ class Work:
 
     def _first_cloud(self):
         want, act = self._request["want"], not self._request["dry_run"]
-        work = FirstCloud(self._patiently(self._reached), want, act, self._sleep, self._clock)
-        instance = None
+        changes, notes, instance = [], [], None
         try:
+            work = FirstCloud(self._patiently(self._reached), want, act, self._sleep, self._clock)
+            changes, notes, self.errors = work.changes, work.notes, work.errors
             if self._request["remove"]:
                 work.remove()
             else:
                 instance = work.ensure()
         except Failed as error:  # what was changed until then is told all the same
-            work.errors.append(str(error))
-        self.errors += work.errors
-        return {"changes": work.changes, "instance": instance, "notes": work.notes}
+            self.errors.append(str(error))
+        return {"changes": changes, "instance": instance, "notes": notes}
 
     def _reached(self):
         """Clients of a cloud each of whose services answers."""
@@ -182,12 +182,12 @@ def main(source, target, connect=None):
         # The text of a JSON error would quote nothing, but that of a KeyError names the key only: both are safe.
         print(f"saltern-toolbox: not a request: {type(error).__name__} {error}", file=sys.stderr)
         return 2
-    answer = {"services": {}, "errors": work.errors}
+    answer = {"services": {}}
     try:
-        answer |= {**work.do(), "errors": work.errors}
+        answer = work.do()
     except Failed as error:
         work.errors.append(str(error))
     except Exception as error:  # a traceback could quote a password; the answer must stay JSON
         work.errors.append(f"toolbox failed: {type(error).__name__}: {error}")
-    target.write(json.dumps(mask(answer, secrets)) + "\n")
+    target.write(json.dumps(mask({**answer, "errors": work.errors}, secrets)) + "\n")
     return 0

@@ -156,8 +156,8 @@ def test_status_says_whether_healing_is_on(module: Any, root: Path, settings: di
     ("told", "code", "line"),
     [
         (Answers(returns={"ctl1": {"agents": [], "instances": [], "errors": []}}), 0, "Healed in 24 h"),
-        (Answers(returns={"ctl1": "the toolbox does not run"}), 1, "are not known: the toolbox does not run"),
-        (Answers(returns={}, silent=["ctl1"]), 1, "are not known: the toolbox host does not answer in time"),
+        (Answers(returns={"ctl1": "the toolbox does not run"}), 1, "does not tell: the toolbox does not run"),
+        (Answers(returns={}, silent=["ctl1"]), 1, "does not tell: the toolbox host does not answer in time"),
     ],
 )
 def test_status_shows_containers_whatever_the_cloud_tells(

@@ -268,6 +268,7 @@ def test_a_service_that_is_away_is_named_before_anything_is_changed(ask: Any, cl
     cloud.away = {"compute"}
     answer = ask()
     assert answer["errors"] == ["compute: Service Unavailable (503)"] and cloud.writes == []
+    assert (answer["changes"], answer["instance"], answer["notes"]) == ([], None, [])
 
 
 def test_a_toolbox_without_the_guest_says_so(ask: Any, tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_errors_are_in_words(apis: Any, error: Exception, expected: str, kind: s
 
 
 def test_a_service_that_the_catalogue_lacks_is_named(apis: Any) -> None:
-    with pytest.raises(Exception, match="network: no such service in the catalogue"):
+    with pytest.raises(Exception, match="network: not in the catalogue"):
         apis.Apis(Session(None, url=None), "RegionOne").network.get("/x")
 
 

@@ -58,7 +58,8 @@ def first_cloud(host: Host, part: Slice, *, remove: bool = False, dry_run: bool 
         "remove": remove,
         "dry_run": dry_run,
     }
-    answer = toolbox.ask(host.engine, request, timeout=want["wait"] + MORE_SECONDS)
+    told = toolbox.ask(host.engine, request, timeout=want["wait"] + MORE_SECONDS)
+    answer = {"changes": [], "instance": None, "notes": [], **told}
     if remove and not dry_run and not answer["errors"]:
         for path in (key, key.with_suffix(".pub")):
             path.unlink(missing_ok=True)

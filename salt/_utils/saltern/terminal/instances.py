@@ -54,7 +54,7 @@ def lines(data: Mapping[str, Any] | None, *, width: int, colour: bool) -> Iterat
     if data is None:
         return
     mark = tint(FAILED, colour=colour)
-    yield from (cut(f"{mark} Agents and instances are not known: {text}", width) for text in data["errors"])
+    yield from (cut(f"{mark} The cloud does not tell: {text}", width) for text in data["errors"])
     yield from _agents(data, mark)
     yield from (cut(line, width) for line in _hypervisors(data))
     yield from (cut(line, width) for line in _instances(data, colour))

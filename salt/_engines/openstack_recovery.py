@@ -18,10 +18,13 @@ import time
 from pathlib import Path
 
 import salt.client
+import salt.runner
 import salt.utils.event
+import salt.utils.jid
 
 from saltern.contract import events
 from saltern.contract.names import MASTER_ROOT
+from saltern.recovery.joining import Joiner
 from saltern.recovery.recoverer import Recoverer
 
 log = logging.getLogger(__name__)
@@ -47,19 +50,21 @@ def start():
         recoverer = Recoverer(
             root, lambda order: _send(client, order), lambda tag, data: bus.fire_event(data, tag), time.time()
         )
+        joiner = Joiner(root, recoverer.lately_ran, _join)
         log.info("Saltern's recovery engine works in %s", root)
         ticked = 0.0
         while True:
             event = bus.get_event(wait=WAKE, full=True, auto_reconnect=True)
             now = time.time()
             if event:
-                _take(recoverer, event.get("tag") or "", event.get("data"), now)
+                _take(recoverer, joiner, event.get("tag") or "", event.get("data"), now)
             if not event or now - ticked >= WAKE:
                 recoverer.tick(now)
+                joiner.tick(now)
                 ticked = now
 
 
-def _take(recoverer, tag, data, now):
+def _take(recoverer, joiner, tag, data, now):
     """One event of the bus. Minions' events carry their data in ``data`` and the sender, verified, in ``id``."""
     if not isinstance(data, dict):
         return
@@ -69,10 +74,22 @@ def _take(recoverer, tag, data, now):
         recoverer.returned(str(data.get("jid", "")), data.get("return"), now)
     elif tag.startswith(f"{events.RUN}/") and tag.endswith("/end") and tag.count("/") == 3:
         recoverer.run_ended(now)
+        joiner.run_ended()
+    elif tag.startswith("salt/minion/"):
+        joiner.event(tag, str(data.get("id", "")), now)
     elif tag == events.heal_verb_tag("resume"):
         recoverer.resumed(now)
     elif tag == events.heal_verb_tag("reset"):
         recoverer.reset(str(data.get("host", "")), str(data.get("container", "")), now)
+
+
+def _join(hosts):
+    """Begin the verb that decides about hosts that have come, in a process of its own."""
+    jid = str(salt.utils.jid.gen_jid(__opts__))
+    low = {"fun": "openstack.host_join", "arg": [",".join(hosts)], "kwarg": {}}
+    pub = {"jid": jid, "tag": f"salt/run/{jid}"}
+    client = salt.runner.RunnerClient(dict(__opts__))
+    client.asynchronous("openstack.host_join", low, user=__opts__.get("user"), pub=pub)
 
 
 def _send(client, order):

@@ -8,7 +8,7 @@
 from salt.exceptions import CommandExecutionError
 
 from saltern.contract.errors import SalternError
-from saltern.host import first_cloud
+from saltern.host import departure, first_cloud
 from saltern.host.opened import opened
 
 
@@ -82,6 +82,65 @@ def answers(address, seconds=120, name=""):
         return first_cloud.answers(str(address), float(seconds), str(name))
     except OSError as error:
         raise CommandExecutionError(f"no echo can be sent from here: {error}") from None
+
+
+def host_empty(host, move=False, reopen=False, dry_run=False, seconds=60, cold=()):
+    """
+    Nothing new comes to a host any more: its compute service and agents are disabled, its routers and networks go to
+    other agents, and its instances, if asked for. Part of ``salt-run openstack.host_remove``, which holds the run lock.
+
+    host
+        Minion id of the host.
+
+    move : False
+        Move its instances for so many ``seconds``, live where that works, else by a cold migration.
+
+    reopen : False
+        Take the host back instead.
+
+    dry_run : False
+        Only say what would be changed.
+
+    seconds : 60
+        How long instances are moved.
+
+    cold : ()
+        Ids of instances that an earlier call could not move live.
+
+    Returns ``{"services", "agents", "instances", "up", "elsewhere", "changes", "cold", "errors"}``. Raises
+    CommandExecutionError without a valid model, engine or toolbox.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt ctl1 openstack_cloud.host_empty cmp3 dry_run=True
+    """
+    fields = {"move": bool(move), "reopen": bool(reopen), "dry_run": bool(dry_run), "seconds": float(seconds)}
+    return _with_host(
+        lambda here, part: departure.empty(here, part, str(host), cold=list(cold), **fields),
+        # No container of this host is touched, and the run that is open may be the very one that asks.
+        test=True,
+    )
+
+
+def host_forget(host):
+    """
+    Remove what Nova, Neutron and Placement know of a host; refused while instances are on it. Part of
+    ``salt-run openstack.host_remove``: a host whose containers run would be known again a moment later.
+
+    host
+        Minion id of the host.
+
+    Returns ``{"changes", "errors"}``. Raises CommandExecutionError without a valid model, engine or toolbox.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt ctl1 openstack_cloud.host_forget cmp3
+    """
+    return _with_host(lambda here, part: departure.forget(here, part, str(host)), test=True)
 
 
 def _with_host(work, test=False):

@@ -135,7 +135,7 @@ def refused(name, problems):
     return _red(name, terminal.render({"kind": "validate", "errors": problems}))
 
 
-def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=False, live_lines=True):
+def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=False, by="", live_lines=True):
     """
     Begin a run: take the run lock, make the model current. Refuses while another run is open.
 
@@ -160,6 +160,9 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=Fals
     volumes : False
         With ``mode: destroy``: the containers' volumes and the data in them go too.
 
+    by : (empty)
+        Who asked for it, where it was no user: the run's record says so.
+
     live_lines : True
         Show one line per step on stderr.
 
@@ -177,7 +180,7 @@ def begin(name, verb, model, mode="deploy", apply=None, confirm="", volumes=Fals
         model=wanted.get("model", ""),
         found=wanted.get("plan", ""),
         jid=_jid(),
-        user=str(__opts__.get("user", "")),
+        user=str(by or __opts__.get("user", "")),
         confirm=confirm,
         volumes=volumes,
     )

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from saltern_toolbox import jobs, overview
+from saltern_toolbox import departure, jobs, overview
 from saltern_toolbox.database import Databases
 from saltern_toolbox.first_cloud import FirstCloud
 from saltern_toolbox.identity import Identity
@@ -12,6 +12,7 @@ from saltern_toolbox.report import Failed, Unreachable, change, mask, secrets_of
 
 # Seconds for what is just starting to answer.
 WAIT = {"compare": 0, "apply": 60, "job_begin": 60, "job_end": 60, "overview": 0, "first_cloud": 60, "key_pair": 0}
+WAIT |= {"host_empty": 10, "host_forget": 10}
 CLOUD_SECONDS = 60  # for one call
 OVERVIEW_SECONDS = 5  # for one call: somebody looks at a screen
 PAUSE = 1.0
@@ -56,6 +57,8 @@ class Work:
     def do(self):
         """The answer, but for ``errors``."""
         action = self._request["action"]
+        if action in ("host_empty", "host_forget"):
+            return self._departure(departure.empty if action == "host_empty" else departure.forget)
         if action in ("overview", "first_cloud", "key_pair"):
             return getattr(self, f"_{action}")()
         if action == "compare":
@@ -64,6 +67,12 @@ class Work:
 
     def _overview(self):
         answer = overview.overview(self._connect["cloud"](self._request["identity"], OVERVIEW_SECONDS))
+        self.errors += answer["errors"]
+        return answer
+
+    def _departure(self, work):
+        cloud = self._patiently(lambda: self._connect["cloud"](self._request["identity"], CLOUD_SECONDS))
+        answer = work(cloud, self._request, self._sleep, self._clock)
         self.errors += answer["errors"]
         return answer
 

@@ -201,6 +201,18 @@ class Front:
                     return None, comments(event.get("return"))
         return None, [f"nothing was heard of it in {BEGINS_WITHIN:.0f} s"]
 
+    def ended(self, jid: str, seconds: float) -> str:
+        """Wait for the end of an orchestration; what went wrong, empty when nothing did."""
+        deadline, tag = time.monotonic() + seconds, f"salt/run/{jid}/ret"
+        with salt.utils.event.get_master_event(self.opts, self.opts["sock_dir"], listen=True) as bus:
+            while time.monotonic() < deadline:
+                event = bus.get_event(wait=1.0, tag=tag)
+                if event:
+                    returned = event.get("return")
+                    bad = event.get("success") is False or not isinstance(returned, dict) or returned.get("retcode")
+                    return "; ".join(comments(returned)) if bad else ""
+        return f"nothing was heard of it in {seconds:.0f} s"
+
 
 class _Looker:
     """What ``stepper.look`` needs of Salt."""

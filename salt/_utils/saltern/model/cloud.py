@@ -83,6 +83,7 @@ class Cloud:
     heal: dict[str, Any]
     secrets: dict[str, Any]
     sources: Sources
+    auto_join: bool = False
     first_cloud: dict[str, Any] = field(default_factory=dict)  # as written; saltern.model.first_cloud has the defaults
 
     @cached_property
@@ -248,6 +249,7 @@ def resolve(tree: Mapping[str, Any], services: Mapping[str, Service], sources: S
         heal={**heal, **{key: seconds(heal[key]) for key in HEAL_SECONDS if key in heal}},
         secrets=dict(tree.get("secrets") or {}),
         sources=sources,
+        auto_join=bool(tree.get("auto_join")),
         first_cloud=dict(tree.get("first_cloud") or {}),
     )
 

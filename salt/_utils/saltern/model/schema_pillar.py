@@ -237,6 +237,7 @@ OPENSTACK = mapping(
             }
         ),
         "heal": HEAL,
+        "auto_join": BOOL,
         "first_cloud": FIRST_CLOUD,
         "secrets": named("^[a-z][a-z0-9_]*$", SECRET, "a secret's name"),
     },

@@ -132,6 +132,7 @@ def make_plan(
         },
         "images": sorted({image for s in slices.values() for image in s["images"]}),
         "heal": cloud.heal,
+        "auto_join": cloud.auto_join,
         "networks": mask_tree(cloud.networks.as_dict(), cloud.secret_values),
         "steps": steps(cloud),
     }

@@ -2,7 +2,7 @@
 
 Kinds of lines: ``event`` (a health event as it came), ``queued`` (on which way), ``decision`` (with all the evidence it
 rests on), ``order`` (what a minion was told; its answer is an event ``healed``), ``setting`` and ``reset`` (what an
-operator said).
+operator said), ``join`` (what became of a host that has come).
 A decision line can be decided again from its evidence: that is how rules are tested against the past.
 """
 

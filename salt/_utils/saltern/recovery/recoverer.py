@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 UNDER_WAY = 5.0  # seconds until a failure is looked at again whose lease another order has
 LATE = 3.0  # seconds that an event from an outbox waits for what came after it
 SEEN_MOST = 5000
+LATELY = 900.0  # seconds; hosts report every five minutes
 
 Send = Callable[[Order], str]
 Fire = Callable[[str, dict[str, Any]], object]
@@ -140,6 +141,11 @@ class Recoverer:
             except SalternError as error:
                 log.warning("Healing goes on with the former plan: %s", error)
         return self._plan[1]
+
+    def lately_ran(self, host: str, now: float) -> bool:
+        """Whether a host has reported containers a short time ago."""
+        report = self.state.reports.get(host) or {}
+        return bool(report.get("containers")) and now - float(report.get("at") or 0.0) < LATELY
 
     def settings(self) -> Settings:
         """The model's heal settings under what operators have said since."""

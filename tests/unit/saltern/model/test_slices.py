@@ -263,3 +263,9 @@ def test_a_job_may_be_due_when_hosts_of_a_container_come_or_go(tmp_path: Path) -
     worker = {"address": "10.0.0.12", "roles": ["compute"]}
     assert due("one") == due("two", db1={"address": "10.0.0.13", "roles": ["database"]})
     assert due("one") != due("three", cmp1=worker)
+
+
+@pytest.mark.parametrize(("tree", "expected"), [({}, False), ({"auto_join": True}, True)])
+def test_joining_by_itself_is_opt_in(tmp_path: Path, tree: dict[str, Any], expected: bool) -> None:
+    made = fixtures.compiled(tmp_path / "p", fixtures.services_of(tmp_path / "s"), fixtures.pillar(**tree))
+    assert made.plan["auto_join"] is expected

@@ -271,3 +271,10 @@ def test_history_can_be_replayed(master: Master) -> None:
         state = fold(lines[:index])
         gathered = gather(evidence.event, state, plan(), settings_from({}), None, evidence.now)
         assert json.loads(json.dumps(gathered.as_dict())) == line["evidence"]
+
+
+def test_who_has_lately_run_containers(master: Master) -> None:
+    assert not master.recoverer.lately_ran("ctl1", master.now)
+    master.snapshot("ctl1", keystone=True)
+    assert master.recoverer.lately_ran("ctl1", master.now)
+    assert not master.recoverer.lately_ran("ctl1", master.now + 3600)

@@ -39,7 +39,7 @@ def start():
     """
     _library_path(__opts__)
     from saltern.contract.names import DOCKER_URL, HOST_ROOT
-    from saltern.host import heal, masterlink
+    from saltern.host import bridgekeeper, heal, masterlink
     from saltern.host.context import Host
     from saltern.host.engine import API_VERSION, Engine
     from saltern.host.store import Store
@@ -66,6 +66,7 @@ def start():
         lambda: masterlink.connected(port, addresses),
         host=__opts__["id"],
     )
+    bridgekeeper.start()
     log.info("Saltern's health engine watches %s at %s", store.root, url)
     loop.run()
 

@@ -44,6 +44,8 @@ netchecks.SOCKET = given["socket"]
 try:
     if given["do"] == "checks":
         answer = [check.as_dict() for check in netchecks.run(given["model"])]
+    elif given["do"] == "restore":
+        answer = bridges.restore(world)
     else:
         answer = getattr(bridges, given["do"])(given["model"], world)
 except SalternError as error:
@@ -323,6 +325,27 @@ def test_prechecks_find_what_is_in_the_way(host: Host) -> None:
     host.inside("ip", "link", "set", "up1", "down")
     assert bad(interface="up1") == {"uplink up1": "down"}
     host.inside("ip", "link", "set", "up1", "up")
+
+
+def test_what_a_boot_took_is_given_back(host: Host) -> None:
+    host.do("present", addresses=["172.29.77.1/24"])
+    assert host.do("restore") == []
+    host.inside("ip", "address", "flush", "dev", "br-ex")
+    host.inside("ip", "link", "set", "br-ex", "down")
+    assert host.do("restore") == ["br-ex has its address 172.29.77.1/24 again", "br-ex is up again"]
+    assert host.do("compare", addresses=["172.29.77.1/24"]) == {} and host.do("restore") == []
+    host.do("present")
+    assert host.do("restore") == [] and host.addresses("br-ex") == []
+
+
+def test_an_uplink_whose_minion_was_killed_while_it_watched_is_taken_off(host: Host) -> None:
+    host.do("present", interface="up1")
+    assert "until" not in host.get("Port", "up1", "external_ids")
+    host.vsctl("set", "Port", "up1", f"external_ids:saltern-until={time.time() + 60:.0f}")
+    assert host.do("restore") == [] and host.vsctl("list-ports", "br-ex") == (0, "up1")
+    host.vsctl("set", "Port", "up1", f"external_ids:saltern-until={time.time() - 1:.0f}")
+    assert host.do("restore") == ["up1 was taken off br-ex: nobody had seen that it cuts nobody off"]
+    assert host.vsctl("list-ports", "br-ex") == (0, "")
 
 
 def test_the_database_is_kept_and_the_bridges_interface_lives_through_a_killed_switch(host: Host) -> None:

@@ -21,6 +21,10 @@ from saltern.host.links import Link, Links
 from saltern.host.ovsdb import DATABASE, SOCKET, NoDatabase, Operation, Ovsdb, by_uuid, many, mapping, named
 
 MARK, UPLINK, ADDRESSES = "saltern", "uplink", "saltern-addresses"
+# On a port that was attached but not yet seen to cut nobody off: until when, epoch seconds. Whoever finds it later takes
+# the port off (`restore`), as whoever attached it did not live to see.
+UNTIL = "saltern-until"
+_LONGEST = 60.0  # seconds an attachment may take to be seen well
 KIND = "network"  # of the changes
 _APPEARS = 5.0  # seconds for the kernel to show a bridge's own interface
 
@@ -71,6 +75,7 @@ class World:
     settle: Callable[[str, Path | str], str] = datapath.settle
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
 
 
 def compare(model: Mapping[str, Any], world: World) -> Changes:
@@ -137,6 +142,47 @@ def read(database: Ovsdb, links: Links) -> Now:
                     made.ports[name] = Port(uuid, ours, "; ".join(map(str, many(interface["error"]))))
         bridges[str(row["name"])] = made
     return Now(bridges, links.all())
+
+
+def restore(world: World) -> list[str]:
+    """Give bridges the addresses back that the kernel has lost, as at a boot; the database knows them, no model does.
+
+    Also takes off an uplink whose attachment nobody lived to see well. Returns sentences of what was done. Raises
+    SalternError; NoDatabase where Open vSwitch does not run.
+    """
+    done = []
+    with world.database() as database:
+        columns = ["_uuid", "name", "external_ids", "ports"]
+        marked = [row for row in database.select("Bridge", columns) if MARK in row["external_ids"] or _addresses(row)]
+        for uuid, name in _overdue(database, world.now()):
+            for row in database.select("Bridge", columns):
+                if uuid in many(row["ports"]):
+                    database.commit(_take_off(row["_uuid"], uuid), clock=world.clock, sleep=world.sleep)
+                    done.append(f"{name} was taken off {row['name']}: nobody had seen that it cuts nobody off")
+        if any(_addresses(row) for row in marked):
+            links = world.links.all()
+            for row in marked:
+                done += _readdress(world.links, links.get(str(row["name"])), _addresses(row))
+    return done
+
+
+def _overdue(database: Ovsdb, now: float) -> Iterator[tuple[str, str]]:
+    for row in database.select("Port", ["_uuid", "name", "external_ids"]):
+        until = row["external_ids"].get(UNTIL)
+        if until is not None and row["external_ids"].get(MARK) == UPLINK and float(until) < now:
+            yield row["_uuid"], row["name"]
+
+
+def _readdress(links: Links, link: Link | None, addresses: list[str]) -> Iterator[str]:
+    if link is None:  # the switch has not made it yet
+        return
+    for address in addresses:
+        if address not in link.addresses:
+            links.add_address(link.name, address)
+            yield f"{link.name} has its address {address} again"
+    if addresses and not link.up:
+        links.up(link.name)
+        yield f"{link.name} is up again"
 
 
 def refusals(model: Mapping[str, Any], now: Now, links: Links) -> Iterator[str]:
@@ -264,16 +310,16 @@ class _Maker:
 
     def _detach(self, name: str, interface: str) -> list[Operation]:
         bridge = self.now.bridges[name]
-        gone = ["set", [["uuid", bridge.ports[interface].uuid]]]
-        return [_mutate("Bridge", by_uuid(bridge.uuid), ["ports", "delete", gone])]
+        return [_take_off(bridge.uuid, bridge.ports[interface].uuid)]
 
     def _unaddress(self, name: str, bridge: Bridge, surplus: list[str]) -> None:
         link = self.now.links.get(name)
+        if surplus:
+            # The mark first, else `restore` would give it back.
+            self._remember(bridge, [each for each in bridge.addresses if each not in surplus])
         for address in surplus:
             if link is not None and address in link.addresses:
                 self.world.links.remove_address(name, address)
-        if surplus:
-            self._remember(bridge, [each for each in bridge.addresses if each not in surplus])
 
     def _address(self, wanted: Mapping[str, Any]) -> None:
         name = wanted["name"]
@@ -312,7 +358,8 @@ class _Maker:
     def _attach(self, name: str, interface: str) -> None:
         bridge = self.now.bridges[name]
         own = {"name": interface}
-        row = {"name": interface, "interfaces": named("i"), "external_ids": mapping({MARK: UPLINK})}
+        marks = mapping({MARK: UPLINK, UNTIL: f"{self.world.now() + _LONGEST:.0f}"})
+        row = {"name": interface, "interfaces": named("i"), "external_ids": marks}
 
         def do() -> None:
             self._commit(
@@ -337,6 +384,8 @@ class _Maker:
             clock=self.world.clock,
             sleep=self.world.sleep,
         )
+        port = read(self.database, self.world.links).bridges[name].ports[interface]
+        self.database.transact(_mutate("Port", by_uuid(port.uuid), ["external_ids", "delete", ["set", [UNTIL]]]))
 
 
 def _document(network: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> Changes:
@@ -353,6 +402,10 @@ def _addresses(row: Mapping[str, Any]) -> list[str]:
 
 def _update(table: str, uuid: str, row: Mapping[str, Any]) -> Operation:
     return {"op": "update", "table": table, "where": by_uuid(uuid), "row": dict(row)}
+
+
+def _take_off(bridge: str, port: str) -> Operation:
+    return _mutate("Bridge", by_uuid(bridge), ["ports", "delete", ["set", [["uuid", port]]]])
 
 
 def _mutate(table: str, where: list[Any], mutation: list[Any]) -> Operation:

@@ -13,8 +13,8 @@ def made() -> Any:
     return cloud.compiled(cloud.AIO, services={"placement": {"enabled": True}})
 
 
-def test_it_is_off_unless_it_is_wanted() -> None:
-    plan = cloud.compiled(cloud.AIO).plan
+def test_it_is_off_where_no_host_is_a_hypervisor() -> None:
+    plan = cloud.compiled(cloud.THREE).plan
     assert plan and "placement_api" not in plan["containers"] and "placement" not in plan["endpoints"]
 
 

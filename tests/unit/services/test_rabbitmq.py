@@ -22,8 +22,8 @@ def member(host: str = "aio", **openstack: Any) -> dict[str, Any]:
     return cloud.spec(cloud.compiled(hosts, **{"services": ON, **openstack}), host, "rabbitmq")
 
 
-def test_it_is_off_unless_it_is_wanted() -> None:
-    plan = cloud.compiled(cloud.AIO).plan
+def test_it_is_off_where_no_host_is_a_hypervisor() -> None:
+    plan = cloud.compiled(cloud.THREE).plan
     assert plan and "rabbitmq" not in plan["containers"]
 
 

@@ -18,8 +18,15 @@ ALL = ["control", "database", "messaging", "loadbalancer", "network", "compute",
 AIO = {"aio": {"address": "10.0.0.11", "roles": ALL}}
 CONTROLLER = ["control", "database", "messaging", "loadbalancer"]
 THREE = {f"ctl{n}": {"address": f"10.0.0.1{n}", "roles": CONTROLLER} for n in (1, 2, 3)}
+# what comes by itself with a compute host
+COMPUTE = ("rabbitmq", "placement", "openvswitch", "neutron", "libvirt", "nova")
 # services: of a pillar that switches on every folder there is, also those that are off unless an operator wants them
 EVERY = {path.parent.name: {"enabled": True} for path in sorted(SERVICES.glob("*/service.yaml"))}
+
+
+def only(*names: str) -> dict[str, Any]:
+    """``services:`` of a pillar with these of compute's services and no other of them."""
+    return {name: {"enabled": name in names} for name in COMPUTE}
 
 
 def fernet_key(name: str, number: int) -> str:

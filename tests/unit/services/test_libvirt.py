@@ -6,7 +6,7 @@ import pytest
 
 from unit.services import cloud
 
-ON = {name: {"enabled": True} for name in ("openvswitch", "libvirt")}
+ON = cloud.only("openvswitch", "libvirt")
 HOSTS = {
     "ctl1": {"address": "10.0.0.11", "roles": cloud.CONTROLLER},
     "cmp1": {"address": "10.0.0.13", "roles": ["compute"]},
@@ -22,8 +22,8 @@ def settings(spec: dict[str, Any], name: str) -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in lines)
 
 
-def test_it_is_off_unless_it_is_wanted() -> None:
-    plan = cloud.compiled(cloud.AIO).plan
+def test_it_is_off_where_no_host_is_a_hypervisor() -> None:
+    plan = cloud.compiled(cloud.THREE).plan
     assert plan and "nova_libvirt" not in plan["containers"]
 
 

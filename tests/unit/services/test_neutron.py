@@ -7,7 +7,7 @@ import pytest
 from saltern.model import ini
 from unit.services import cloud
 
-ON = {name: {"enabled": True} for name in ("rabbitmq", "openvswitch", "neutron")}
+ON = cloud.only("rabbitmq", "openvswitch", "neutron")
 HOSTS = {
     "ctl1": {"address": "10.0.0.11", "roles": cloud.CONTROLLER},
     "net1": {"address": "10.0.0.12", "roles": ["network"], "tunnel_address": "10.1.0.12"},
@@ -34,8 +34,8 @@ def conf(made: Any, host: str, container: str, name: str = "neutron.conf") -> di
     return ini.parse(cloud.file(cloud.spec(made, host, container), name))
 
 
-def test_it_is_off_unless_it_is_wanted() -> None:
-    plan = cloud.compiled(cloud.AIO).plan
+def test_it_is_off_where_no_host_is_a_hypervisor() -> None:
+    plan = cloud.compiled(cloud.THREE).plan
     assert plan and "neutron_server" not in plan["containers"] and "neutron" not in plan["endpoints"]
 
 

@@ -221,11 +221,13 @@ def _check_secrets(cloud: Cloud, problems: Problems) -> None:
             "nothing",
             f"salt-run openstack.secrets_generate makes it{meant}",
         )
+    shown = {cloud.name, cloud.region, *(cloud.images[part] for part in ("registry", "namespace", "prefix", "tag"))}
     for name, value in cloud.secrets.items():
         if name in declared:
             _check_secret(name, value, declared[name][0], problems)
-        if {cloud.name, cloud.region} & set(value if isinstance(value, list) else [value]):
-            problems.add(("openstack", "secrets", name), "a value that nobody is shown", "the cloud's or region's name")
+        if shown & set(value if isinstance(value, list) else [value]):
+            found = "the cloud's or region's name, or a part of the images' names"
+            problems.add(("openstack", "secrets", name), "a value that nobody is shown", found)
 
 
 def _check_secret(name: str, value: Any, spec: Mapping[str, Any], problems: Problems) -> None:

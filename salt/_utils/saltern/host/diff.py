@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from saltern.contract.names import LABEL_SPEC
+from saltern.host.spec import ALL_OF_PROC
 
 Difference = dict[str, Any]
 
@@ -63,7 +64,7 @@ def differences(inspected: dict[str, Any], body: dict[str, Any], image: dict[str
     compare("init", bool(host.get("Init")), wanted["Init"])
     compare("capabilities dropped", _capabilities(host.get("CapDrop")), wanted["CapDrop"])
     compare("capabilities", _capabilities(host.get("CapAdd")), wanted["CapAdd"])
-    compare("security", _security(host, wanted), wanted["SecurityOpt"])
+    compare("security", _security(host, wanted), sorted([*wanted["SecurityOpt"], *_proc(wanted)]))
     compare("devices", _devices(host.get("Devices")), _devices(wanted["Devices"]))
     compare("writable", host.get("Tmpfs") or {}, wanted["Tmpfs"])
     compare("mounts", _mounts(host), _mounts(wanted))
@@ -107,11 +108,16 @@ def _capabilities(names: list[str] | None) -> list[str]:
 
 
 def _security(host: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    found = sorted(host.get("SecurityOpt") or [])
+    found = sorted([*(host.get("SecurityOpt") or []), *_proc(host)])
     if "host" in (host.get("PidMode"), host.get("IpcMode")) and "label=disable" not in wanted["SecurityOpt"]:
         # The engine adds it by itself to containers that share these namespaces.
         found = [option for option in found if option != "label=disable"]
     return found
+
+
+def _proc(host: dict[str, Any]) -> list[str]:
+    """The option that leaves /proc and /sys as they are; else the engine hides parts, and forbids to write others."""
+    return [ALL_OF_PROC] if host.get("MaskedPaths") == [] and host.get("ReadonlyPaths") == [] else []
 
 
 def _devices(devices: list[dict[str, str]] | None) -> list[tuple[str, str, str]]:

@@ -27,6 +27,7 @@ NORMALISER = 1
 CONFIG_TARGET = "/var/lib/kolla/config_files"
 STOP_TIMEOUT = 10
 START_TIMEOUT = 60
+ALL_OF_PROC = "systempaths=unconfined"  # of `security`: nothing of /proc and /sys is hidden or read-only
 
 Spec = dict[str, Any]
 Body = dict[str, Any]
@@ -116,12 +117,15 @@ def _host_config(spec: Spec, config_dir: Path | None, job: str | None) -> dict[s
         "Init": bool(spec.get("init", True)),
         "CapDrop": ["ALL"],
         "CapAdd": sorted(_capability(name) for name in spec.get("capabilities") or []),
-        "SecurityOpt": sorted(spec.get("security") or []),
+        "SecurityOpt": sorted(option for option in spec.get("security") or [] if option != ALL_OF_PROC),
         "Devices": sorted((_device(d) for d in spec.get("devices") or []), key=lambda d: d["PathInContainer"]),
         "Tmpfs": {path: _tmpfs(path, spec) for path in spec.get("writable") or []},
         "Mounts": _mounts(spec, config_dir),
         "RestartPolicy": {"Name": restart_policy(spec, job)},
     }
+    if ALL_OF_PROC in (spec.get("security") or ()):
+        # To the engine these are lists of their own; only its command line knows the option.
+        made |= {"MaskedPaths": [], "ReadonlyPaths": []}
     if spec.get("pid_host"):
         made["PidMode"] = "host"
     if spec.get("ipc_host"):

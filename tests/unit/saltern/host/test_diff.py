@@ -51,6 +51,7 @@ def test_what_the_engine_fills_in_is_no_difference() -> None:
         ({"capabilities": ["CHOWN"]}, "capabilities"),
         ({"devices": ["/dev/kvm"]}, "devices"),
         ({"security": ["apparmor=unconfined"]}, "security"),
+        ({"security": ["systempaths=unconfined"]}, "security"),
         ({"writable": ["/tmp"]}, "writable"),
         ({"mounts": [{"type": "volume", "source": "v", "target": "/v"}]}, "mounts"),
         ({"limits": {"memory": "2G"}}, "limits memory"),

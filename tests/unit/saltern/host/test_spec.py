@@ -50,6 +50,12 @@ def test_limits_and_privileges_only_where_named() -> None:
     assert host["DeviceCgroupRules"] == ["c 10:200 rwm", "c 136:* rwm"]
 
 
+def test_what_only_the_command_line_calls_a_security_option_is_said_as_the_engine_knows_it() -> None:
+    host = body(security=["systempaths=unconfined", "apparmor=unconfined"])["HostConfig"]
+    assert (host["SecurityOpt"], host["MaskedPaths"], host["ReadonlyPaths"]) == (["apparmor=unconfined"], [], [])
+    assert not {"MaskedPaths", "ReadonlyPaths"} & set(body(security=["apparmor=unconfined"])["HostConfig"])
+
+
 def test_keys_that_are_not_used_and_those_of_the_host_leave_the_body_as_it_was() -> None:
     mount = {"type": "bind", "source": "/run/x", "target": "/run/x"}
     plain = body(mounts=[mount])

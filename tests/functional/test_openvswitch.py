@@ -33,7 +33,7 @@ PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from saltern.contract.errors import SalternError
-from saltern.host import bridges, cutguard, links, netchecks, ovsdb
+from saltern.host import bridgekeeper, bridges, cutguard, links, netchecks, ovsdb
 given = json.load(sys.stdin)
 found = links.Links()
 world = bridges.World(
@@ -45,7 +45,7 @@ try:
     if given["do"] == "checks":
         answer = [check.as_dict() for check in netchecks.run(given["model"])]
     elif given["do"] == "restore":
-        answer = bridges.restore(world)
+        answer = bridgekeeper.restore(world)
     else:
         answer = getattr(bridges, given["do"])(given["model"], world)
 except SalternError as error:

@@ -10,11 +10,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from saltern.contract.errors import SalternError
 from saltern.host import bridges
-from saltern.host.ovsdb import SOCKET, NoDatabase
+from saltern.host.links import Link, Links
+from saltern.host.ovsdb import SOCKET, NoDatabase, Ovsdb, many
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def look(world: bridges.World, socket: str = SOCKET) -> None:
     if not os.path.exists(socket):
         return
     try:
-        for sentence in bridges.restore(world):
+        for sentence in restore(world):
             log.warning("%s", sentence)
     except NoDatabase as error:
         log.debug("%s", error)
@@ -47,3 +48,43 @@ def look(world: bridges.World, socket: str = SOCKET) -> None:
         log.warning("Bridges were not looked after: %s", error)
     except Exception:
         log.exception("Bridges were not looked after")
+
+
+def restore(world: bridges.World) -> list[str]:
+    """Give bridges the addresses back that the kernel has lost, as at a boot; the database knows them, no model does.
+
+    Also takes off an uplink whose attachment nobody lived to see well. Returns sentences of what was done. Raises
+    SalternError; NoDatabase where Open vSwitch does not run.
+    """
+    done = []
+    with world.database() as database:
+        rows = database.select("Bridge", ["_uuid", "name", "external_ids", "ports"])
+        for uuid, name in _overdue(database, world.now()):
+            for row in rows:
+                if uuid in many(row["ports"]):
+                    database.commit(bridges.take_off(row["_uuid"], uuid), clock=world.clock, sleep=world.sleep)
+                    done.append(f"{name} was taken off {row['name']}: nobody had seen that it cuts nobody off")
+        if given := {str(row["name"]): bridges.addresses_of(row) for row in rows if bridges.addresses_of(row)}:
+            links = world.links.all()
+            for name, addresses in given.items():
+                done += _readdress(world.links, links.get(name), addresses)
+    return done
+
+
+def _overdue(database: Ovsdb, now: float) -> Iterator[tuple[str, str]]:
+    for row in database.select("Port", ["_uuid", "name", "external_ids"]):
+        until = row["external_ids"].get(bridges.UNTIL)
+        if until is not None and row["external_ids"].get(bridges.MARK) == bridges.UPLINK and float(until) < now:
+            yield row["_uuid"], row["name"]
+
+
+def _readdress(links: Links, link: Link | None, addresses: list[str]) -> Iterator[str]:
+    if link is None:  # the switch has not made it yet
+        return
+    for address in addresses:
+        if address not in link.addresses:
+            links.add_address(link.name, address)
+            yield f"{link.name} has its address {address} again"
+    if addresses and not link.up:
+        links.up(link.name)
+        yield f"{link.name} is up again"

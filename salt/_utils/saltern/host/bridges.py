@@ -21,8 +21,8 @@ from saltern.host.links import Link, Links
 from saltern.host.ovsdb import DATABASE, SOCKET, NoDatabase, Operation, Ovsdb, by_uuid, many, mapping, named
 
 MARK, UPLINK, ADDRESSES = "saltern", "uplink", "saltern-addresses"
-# On a port that was attached but not yet seen to cut nobody off: until when, epoch seconds. Whoever finds it later takes
-# the port off (`restore`), as whoever attached it did not live to see.
+# On a port that was attached but not yet seen to cut nobody off: until when, epoch seconds. Whoever finds it later
+# takes the port off (`saltern.host.bridgekeeper`), as whoever attached it did not live to see.
 UNTIL = "saltern-until"
 _LONGEST = 60.0  # seconds an attachment may take to be seen well
 KIND = "network"  # of the changes
@@ -131,7 +131,7 @@ def read(database: Ovsdb, links: Links) -> Now:
     ports = {row["_uuid"]: row for row in database.select("Port", ["_uuid", "name", "interfaces", "external_ids"])}
     bridges = {}
     for row in database.select("Bridge", ["_uuid", "name", "datapath_type", "external_ids", "ports"]):
-        made = Bridge(row["_uuid"], row["datapath_type"] or datapath.KERNEL, _addresses(row))
+        made = Bridge(row["_uuid"], row["datapath_type"] or datapath.KERNEL, addresses_of(row))
         for uuid in many(row["ports"]):
             port = ports[uuid]
             for interface in (interfaces[each] for each in many(port["interfaces"])):
@@ -142,47 +142,6 @@ def read(database: Ovsdb, links: Links) -> Now:
                     made.ports[name] = Port(uuid, ours, "; ".join(map(str, many(interface["error"]))))
         bridges[str(row["name"])] = made
     return Now(bridges, links.all())
-
-
-def restore(world: World) -> list[str]:
-    """Give bridges the addresses back that the kernel has lost, as at a boot; the database knows them, no model does.
-
-    Also takes off an uplink whose attachment nobody lived to see well. Returns sentences of what was done. Raises
-    SalternError; NoDatabase where Open vSwitch does not run.
-    """
-    done = []
-    with world.database() as database:
-        columns = ["_uuid", "name", "external_ids", "ports"]
-        marked = [row for row in database.select("Bridge", columns) if MARK in row["external_ids"] or _addresses(row)]
-        for uuid, name in _overdue(database, world.now()):
-            for row in database.select("Bridge", columns):
-                if uuid in many(row["ports"]):
-                    database.commit(_take_off(row["_uuid"], uuid), clock=world.clock, sleep=world.sleep)
-                    done.append(f"{name} was taken off {row['name']}: nobody had seen that it cuts nobody off")
-        if any(_addresses(row) for row in marked):
-            links = world.links.all()
-            for row in marked:
-                done += _readdress(world.links, links.get(str(row["name"])), _addresses(row))
-    return done
-
-
-def _overdue(database: Ovsdb, now: float) -> Iterator[tuple[str, str]]:
-    for row in database.select("Port", ["_uuid", "name", "external_ids"]):
-        until = row["external_ids"].get(UNTIL)
-        if until is not None and row["external_ids"].get(MARK) == UPLINK and float(until) < now:
-            yield row["_uuid"], row["name"]
-
-
-def _readdress(links: Links, link: Link | None, addresses: list[str]) -> Iterator[str]:
-    if link is None:  # the switch has not made it yet
-        return
-    for address in addresses:
-        if address not in link.addresses:
-            links.add_address(link.name, address)
-            yield f"{link.name} has its address {address} again"
-    if addresses and not link.up:
-        links.up(link.name)
-        yield f"{link.name} is up again"
 
 
 def refusals(model: Mapping[str, Any], now: Now, links: Links) -> Iterator[str]:
@@ -310,12 +269,12 @@ class _Maker:
 
     def _detach(self, name: str, interface: str) -> list[Operation]:
         bridge = self.now.bridges[name]
-        return [_take_off(bridge.uuid, bridge.ports[interface].uuid)]
+        return [take_off(bridge.uuid, bridge.ports[interface].uuid)]
 
     def _unaddress(self, name: str, bridge: Bridge, surplus: list[str]) -> None:
         link = self.now.links.get(name)
         if surplus:
-            # The mark first, else `restore` would give it back.
+            # The mark first, else the keeper would give it back.
             self._remember(bridge, [each for each in bridge.addresses if each not in surplus])
         for address in surplus:
             if link is not None and address in link.addresses:
@@ -396,7 +355,8 @@ def _document(network: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]
     }
 
 
-def _addresses(row: Mapping[str, Any]) -> list[str]:
+def addresses_of(row: Mapping[str, Any]) -> list[str]:
+    """The addresses that Saltern gave to a bridge, from its row in the database."""
     return [ip_interface(text).with_prefixlen for text in row["external_ids"].get(ADDRESSES, "").split()]
 
 
@@ -404,7 +364,8 @@ def _update(table: str, uuid: str, row: Mapping[str, Any]) -> Operation:
     return {"op": "update", "table": table, "where": by_uuid(uuid), "row": dict(row)}
 
 
-def _take_off(bridge: str, port: str) -> Operation:
+def take_off(bridge: str, port: str) -> Operation:
+    """Takes a port off a bridge, both by their UUIDs."""
     return _mutate("Bridge", by_uuid(bridge), ["ports", "delete", ["set", [["uuid", port]]]])
 
 

@@ -1,4 +1,4 @@
-"""The keeper looks where there is an Open vSwitch, tells what it did, and never ends; what it does is `bridges.restore`."""
+"""The keeper looks where there is an Open vSwitch, tells what it did, and never ends."""
 
 import logging
 from pathlib import Path
@@ -19,7 +19,7 @@ def look(monkeypatch: pytest.MonkeyPatch, socket: Path, answer: list[str] | Exce
             raise answer
         return answer
 
-    monkeypatch.setattr(bridges, "restore", restore)
+    monkeypatch.setattr(bridgekeeper, "restore", restore)
     bridgekeeper.look(bridges.World(), str(socket))
     return len(asked)
 

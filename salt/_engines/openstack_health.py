@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 
 import salt.utils.event
+import salt.utils.state
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def start():
     Run the health engine until the minion stops.
     """
     _library_path(__opts__)
+    _show_queue(__opts__)
     from saltern.contract.names import DOCKER_URL, HOST_ROOT
     from saltern.host import bridgekeeper, heal, masterlink
     from saltern.host.context import Host
@@ -86,6 +88,24 @@ def _master_addresses(opts):
         return [str(ipaddress.ip_address(str(master).strip("[]"))) for master in masters]
     except ValueError:
         return []
+
+
+def _show_queue(opts):
+    """Make jobs that wait for another one known to ``saltutil.find_job``, by which masters ask whether to wait on.
+
+    Salt 3008 keeps the queue in a directory of the master's and looks for it elsewhere: a step that waits for more than
+    ``gather_job_timeout`` behind a slow one of the same host would be taken for lost.
+    """
+    if not hasattr(salt.utils.state, "state_queue_dir"):
+        return
+    queue, looked_at = Path(salt.utils.state.state_queue_dir(opts)), Path(opts["cachedir"]) / "state_queue"
+    if looked_at == queue or (looked_at.exists() and not looked_at.is_symlink()):
+        return
+    try:
+        looked_at.unlink(missing_ok=True)
+        looked_at.symlink_to(queue)
+    except OSError as error:
+        log.warning("jobs that wait on this minion cannot be shown to the master: %s", error)
 
 
 def _library_path(opts):

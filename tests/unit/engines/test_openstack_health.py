@@ -10,6 +10,9 @@ from typing import Any
 from unittest.mock import MagicMock, patch
 
 import pytest
+import salt.modules.saltutil
+import salt.payload
+import salt.utils.state
 
 FILE = Path(__file__).resolve().parents[3] / "salt" / "_engines" / "openstack_health.py"
 
@@ -67,3 +70,25 @@ def test_an_event_that_the_minion_does_not_take_is_an_error(engine: Any) -> None
         bus.fire_event.return_value = False
         with pytest.raises(OSError):
             engine._fire({}, "x", {})
+
+
+def test_a_queued_job_is_found_by_salt(engine: Any, tmp_path: Path) -> None:
+    """Written where Salt's state module parks it, looked for by Salt's own find_job."""
+    opts = {"cachedir": str(tmp_path), "master": "10.0.0.1", "id": "one"}
+    queue = Path(salt.utils.state.state_queue_dir(opts))
+    queue.mkdir(parents=True)
+    (queue / "queued_1_20260101000000000000.p").write_bytes(salt.payload.dumps({"jid": "20260101000000000000"}))
+    engine._show_queue(opts)
+    engine._show_queue(opts)
+    with (
+        patch.object(salt.modules.saltutil, "__opts__", opts, create=True),
+        patch.object(salt.modules.saltutil, "running", return_value=[]),
+    ):
+        assert salt.modules.saltutil.find_job("20260101000000000000")["queued"] is True
+        assert salt.modules.saltutil.find_job("20260101000000000001") == {}
+
+
+def test_a_queue_where_salt_looks_is_left_alone(engine: Any, tmp_path: Path) -> None:
+    (tmp_path / "state_queue").mkdir()
+    engine._show_queue({"cachedir": str(tmp_path), "master": "10.0.0.1"})
+    assert not (tmp_path / "state_queue").is_symlink()

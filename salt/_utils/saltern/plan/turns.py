@@ -1,8 +1,8 @@
 """One state run at a time on a host: steps of a run that go on side by side take turns before they publish their jobs.
 
-A minion does one state run after another anyway. But of a job that waits in its queue it does not say that it is running
-(``saltutil.find_job`` answers nothing), so that Salt gives it up after ``gather_job_timeout`` while the job before it goes
-on. A POSIX lock for each host is free the moment its process ends, however it ends.
+A minion does one state run after another anyway. But of a job that waits in its queue it does not say that it is
+running (``saltutil.find_job`` answers nothing), so that Salt gives it up after ``gather_job_timeout`` while the job
+before it goes on. A POSIX lock for each host is free the moment its process ends, however it ends.
 """
 
 from __future__ import annotations

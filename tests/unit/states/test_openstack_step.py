@@ -154,3 +154,16 @@ def test_a_forked_step_dies_with_its_parent_and_the_parent_itself_does_not(modul
         with mock.patch.object(module.os, "getppid", return_value=1):
             module._die_with_parent()
     library.return_value.prctl.assert_called_once_with(1, module.signal.SIGTERM)
+
+
+def test_the_first_cloud_is_told_line_by_line(
+    module: ModuleType, states: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"1": {"__run_num__": 0, "changes": {"flavor tiny": "create"}, "comment": "instance first ACTIVE"}}
+    states["salt.state"].return_value = {"result": True, "changes": {"ret": {"ctl1": told}}, "comment": ""}
+    ret = module.first_cloud("f", MODEL)
+    assert ret["result"] is True and ret["changes"] == {"flavor tiny": "create"}
+    assert capsys.readouterr().err == "● flavor tiny   created\n● instance first ACTIVE\n"
+    (call,) = states["salt.state"].call_args_list
+    assert call.kwargs["sls"] == "openstack.host.first_cloud" and call.kwargs["tgt"] == ["ctl1"]
+    assert module.first_cloud("f", "0" * 16)["result"] is False

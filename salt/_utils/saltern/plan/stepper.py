@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from saltern.contract import events
 from saltern.contract.errors import SalternError
-from saltern.plan import compared, compiled, outcome, runs, session, turns
+from saltern.plan import compared, compiled, outcome, runs, session
 from saltern.plan.ask import Answers
 from saltern.plan.journal import Line
 from saltern.plan.lock import Holder, RunLock
@@ -197,8 +197,7 @@ class Stepper:
         done = outcome.Outcome()
         sls = f"openstack.host.{made.mode if made.mode in ('stop', 'destroy') else SLS[step['kind']]}"
         for number, group in enumerate(groups):
-            with turns.taken(self.root / "runs" / made.run_id, group):
-                ret = self.salt.call(sls, group, self._pillar(made, step))
+            ret = self.salt.call(sls, group, self._pillar(made, step))
             done.add(outcome.from_state(ret, group))
             if done.result == "failed":
                 done.untouched = [host for rest in groups[number + 1 :] for host in rest]

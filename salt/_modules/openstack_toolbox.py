@@ -37,7 +37,7 @@ def compare():
 
 def prepare(service):
     """
-    Put the databases, users and rights of a service right, then run its jobs that go before its start.
+    Put the databases of a service and its users in Keystone right, then run its jobs that go before its start.
 
     service
         Name of the service.
@@ -56,8 +56,7 @@ def prepare(service):
 
 def register(service):
     """
-    Put the users, roles, services and endpoints of a service in Keystone right, then run its jobs that go after its
-    start.
+    Put all of a service in Keystone right, above all its endpoints, then run its jobs that go after its start.
 
     service
         Name of the service.

@@ -9,6 +9,8 @@
 
 from salt.exceptions import CommandExecutionError
 
+from saltern.host import batch
+
 
 def compared(name):
     """
@@ -37,7 +39,7 @@ def compared(name):
 
 def prepared(name, service):
     """
-    A service's databases, users and rights are there, and its jobs that go before its start have succeeded.
+    A service's databases and its users in Keystone are there, and its jobs that go before its start have succeeded.
 
     name
         Any name; it is what the output shows.
@@ -51,13 +53,12 @@ def prepared(name, service):
           openstack_toolbox.prepared:
             - service: keystone
     """
-    return _put_right(name, service, "prepare", "database")
+    return _put_right(name, service, "prepare", batch.before_start)
 
 
 def registered(name, service):
     """
-    A service's users, roles, services and endpoints are in Keystone, and its jobs that go after its start have
-    succeeded.
+    All of a service is in Keystone, above all its endpoints, and its jobs that go after its start have succeeded.
 
     name
         Any name; it is what the output shows.
@@ -71,10 +72,14 @@ def registered(name, service):
           openstack_toolbox.registered:
             - service: glance
     """
-    return _put_right(name, service, "register", "identity")
+    return _put_right(name, service, "register", _after_start)
 
 
-def _put_right(name, service, verb, part):
+def _after_start(due):
+    return {key: found for key, found in due.items() if found and key != "database"}
+
+
+def _put_right(name, service, verb, part_of):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         if not __opts__["test"]:
@@ -83,5 +88,5 @@ def _put_right(name, service, verb, part):
         found = __salt__["openstack_toolbox.compare"]()["services"].get(service, {})
     except CommandExecutionError as error:
         return {**ret, "result": False, "comment": str(error)}
-    due = {key: found[key] for key in (part, "jobs_due") if found.get(key)}
+    due = part_of(found)
     return {**ret, "result": None if due else True, "changes": due, "comment": "Due" if due else "As the model says"}

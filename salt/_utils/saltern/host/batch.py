@@ -1,5 +1,6 @@
 """The toolbox host's share of a run: compare databases, jobs and identity of all services in one batch, then put one
-service right at a time (its databases and first jobs before it starts, its identity and later jobs after).
+service right at a time: its databases, users and first jobs before it starts (some log in to Keystone as they start),
+its endpoints and later jobs after.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from saltern.host.context import Host
 Slice = Mapping[str, Any]
 Images = Mapping[str, str]
 BEFORE, AFTER = "before_start", "after_start"
+ENDPOINTS = ("service", "endpoint")  # kinds of changes: nobody should find a service before it has started
 
 
 def compare(host: Host, part: Slice, images: Images) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def compare(host: Host, part: Slice, images: Images) -> dict[str, Any]:
 
 
 def prepare(host: Host, part: Slice, images: Images, service: str, holder: str) -> dict[str, Any]:
-    """Databases, users and rights of a service, then the jobs that go before its start.
+    """Databases of a service, its users in Keystone, then the jobs that go before its start.
 
     service
         Name.
@@ -51,7 +53,7 @@ def prepare(host: Host, part: Slice, images: Images, service: str, holder: str) 
 
     Returns the changes, ``{}`` when there were none. Raises ToolboxFailed, JobFailed, ImageMissing.
     """
-    changes = _apply(host, part, service, "database")
+    changes = {**_apply(host, part, service, "database"), **_apply(host, part, service, "users")}
     return {**changes, **_run(host, part, images, service, holder, BEFORE)}
 
 
@@ -62,6 +64,12 @@ def register(host: Host, part: Slice, images: Images, service: str, holder: str)
     """
     changes = _apply(host, part, service, "identity")
     return {**changes, **_run(host, part, images, service, holder, AFTER)}
+
+
+def before_start(due: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what is due for a service (:func:`compare`) the part that goes before its start, empty when there is none."""
+    users = [change for change in due.get("identity") or [] if change["kind"] not in ENDPOINTS]
+    return {key: found for key, found in {**due, "identity": users}.items() if found}
 
 
 def run_job(
@@ -83,13 +91,18 @@ def _batch(part: Slice) -> dict[str, Any]:
 
 
 def _apply(host: Host, part: Slice, service: str, what: str) -> dict[str, Any]:
+    """Put ``database``, ``users`` (of Keystone, without endpoints) or ``identity`` of a service right."""
     batch = _batch(part)
     wanted = batch["services"].get(service) or {}
-    if not (wanted.get("databases") if what == "database" else any((wanted.get("identity") or {}).values())):
+    identity = wanted.get("identity") or {}
+    if not {"database": wanted.get("databases"), "users": identity.get("users")}.get(what, any(identity.values())):
         return {}
-    answer = toolbox.change(host.engine, toolbox.part_of(batch, "apply", service, part=what))
-    changes = answer["services"][service][what]
-    return {what: changes} if changes else {}
+    kind = "database" if what == "database" else "identity"
+    request = toolbox.part_of(batch, "apply", service, part=kind)
+    if what == "users":
+        request["services"] = {service: {**wanted, "identity": {**identity, "services": []}}}
+    changes = toolbox.change(host.engine, request)["services"][service][kind]
+    return {kind: changes} if changes else {}
 
 
 def _run(host: Host, part: Slice, images: Images, service: str, holder: str, when: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saltern.contract import digests
+from saltern.host import batch
 
 Plan = Mapping[str, Any]
 Step = Mapping[str, Any]
@@ -129,10 +130,11 @@ def _service_due(step: Step, found: Document) -> bool:
     changes = found["toolbox"].get(step["service"])
     if not changes:
         return False
-    other = "identity" if step["kind"] == "prepare" else "database"
     if not isinstance(changes, Mapping):
         return True
-    return any(value for key, value in changes.items() if key != other)
+    if step["kind"] == "prepare":
+        return bool(batch.before_start(changes))
+    return any(value for key, value in changes.items() if key != "database")
 
 
 def differing(found: Document) -> dict[str, dict[str, Any]]:

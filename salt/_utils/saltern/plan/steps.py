@@ -1,7 +1,7 @@
 """From a model to ordered steps (docs/interfaces.md section 7).
 
-Per service: *prepare* (databases, jobs before the start), one *wave* per group of hosts, *register* (identity, jobs
-after the start). ``requires`` is the whole order; steps without a path between them may run at the same time.
+Per service: *prepare* (databases, users, jobs before the start), one *wave* per group of hosts, *register* (endpoints,
+jobs after the start). ``requires`` is the whole order; steps without a path between them may run at the same time.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ def _of_service(cloud: Cloud, service: Service, before: list[str], toolbox: list
     add = _Adder(service, made, before).add
     place = [cloud.toolbox_host.id] if cloud.toolbox_host and TOOLBOX in cloud.services else []
     jobs = {job["when"] for job in service.jobs.values()}
-    if place and (service.databases or "before_start" in jobs):
+    if place and (service.databases or service.identity["users"] or "before_start" in jobs):
         add("prepare", f"Prepare {service.name}: {_prepares(service)}", place, [], 0, toolbox)
     grouped = _waves(cloud, service)
     for wave in grouped:
         suffix = "" if len(grouped) == 1 else f": {', '.join(wave.containers)}"
         add("wave", f"Start {service.name}{suffix}", list(wave.hosts), list(wave.containers), wave.serial, [])
-    if place and (any(service.identity.values()) or "after_start" in jobs):
+    endpoints = any(wanted for what, wanted in service.identity.items() if what != "users")
+    if place and (endpoints or "after_start" in jobs):
         add("register", f"Register {service.name}: {_registers(service)}", place, [], 0, toolbox)
     return made
 
@@ -88,14 +89,12 @@ def _waves(cloud: Cloud, service: Service) -> list[Wave]:
 
 
 def _prepares(service: Service) -> str:
-    return _joined(("database", bool(service.databases)), *_jobs(service, "before_start"))
+    users = ("users", bool(service.identity["users"]))
+    return _joined(("database", bool(service.databases)), users, *_jobs(service, "before_start"))
 
 
 def _registers(service: Service) -> str:
-    identity = service.identity
-    return _joined(
-        ("users", bool(identity["users"])), ("endpoints", bool(identity["services"])), *_jobs(service, "after_start")
-    )
+    return _joined(("endpoints", bool(service.identity["services"])), *_jobs(service, "after_start"))
 
 
 def _jobs(service: Service, when: str) -> list[tuple[str, bool]]:

@@ -48,7 +48,8 @@ def test_everything_of_the_toolbox_is_due_where_it_could_not_compare() -> None:
     ("changes", "prepare", "register"),
     [
         ({"database": [{"kind": "user"}]}, True, False),
-        ({"identity": [{"kind": "user"}]}, False, True),
+        ({"identity": [{"kind": "user"}]}, True, True),
+        ({"identity": [{"kind": "endpoint"}]}, False, True),
         ({"jobs_due": ["db_sync"]}, True, True),
         ({"database": [], "identity": [], "jobs_due": []}, False, False),
         ({"unknown": True}, True, True),

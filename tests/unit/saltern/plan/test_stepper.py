@@ -226,11 +226,11 @@ def test_destroy_wants_the_name(stepper: Stepper) -> None:
 
 
 def test_a_run_without_containers_says_what_it_made(stepper: Stepper, salt: FakeSalt) -> None:
-    due = {"keystone": {"identity": [{"kind": "user", "name": "glance", "what": "create"}]}}
+    due = {"keystone": {"identity": [{"kind": "endpoint", "name": "glance", "what": "create"}]}}
     salt.returns = {"ctl1": {**container_state({}), **toolbox_state(due, None)}, "ctl2": container_state({})}
     made = {"openstack_toolbox_|-x_|-x_|-registered": {"result": True, "changes": due["keystone"]}}
     salt.call = lambda sls, hosts, step: {"result": True, "changes": {"ret": {"ctl1": made}}}  # type: ignore[method-assign]
-    assert re.fullmatch(r"Deployed in [\d.]+ s: 1 step, 1 user, 0 failed\.", run_all(stepper)["finish"]["comment"])
+    assert re.fullmatch(r"Deployed in [\d.]+ s: 1 step, 1 endpoint, 0 failed\.", run_all(stepper)["finish"]["comment"])
 
 
 def test_a_second_run_is_refused(stepper: Stepper) -> None:

@@ -133,46 +133,52 @@ def host_join(hosts):
 
         salt-run openstack.host_join cmp3
     """
-    root, names = _front().root, [name for name in str(hosts).replace(" ", ",").split(",") if name]
-    if RunLock(root).read():
-        return front.answer("error", {"message": "a run is open; these hosts wait for its end"}, front.REFUSED)
+    names = [name for name in str(hosts).replace(" ", ",").split(",") if name]
+    with joining.alone(_front().root) as free:
+        if free and not RunLock(_front().root).read():
+            return _join(names, time.time())
+    return _wait()
+
+
+def _join(names, begun):
+    def decided(hosts, what, why, run=""):
+        return _decided(hosts, what, why, begun, run)
+
     made, wrong = _front().compiled()
     if wrong:
-        return _decided(names, "refused", "the model has errors: salt-run openstack.validate")
+        return decided(names, "refused", "the model has errors: salt-run openstack.validate")
     if not made["plan"].get("auto_join"):
-        return _decided(names, "nothing", "openstack:auto_join is not true")
+        return decided(names, "nothing", "openstack:auto_join is not true")
     new, rest = joining.sift(made["plan"], names, _front().ask)
-    for name, why in rest.items():
-        _decided([name], "nothing", why)
+    answers = [decided([name], "nothing", why) for name, why in rest.items()]
     if not new:
-        return front.answer("message", {"title": "No host to join", "lines": [f"{n}: {w}" for n, w in rest.items()]})
-    return _join(new)
-
-
-def _join(new):
+        return answers[-1]
     # Writes their configuration (with the health engine) and restarts them, where they do not have it yet.
-    minions = {"minions": new}
-    problem = _front().ended(_front().start("openstack.setup", minions), SETUP_SECONDS)
+    problem = _front().ended(_front().start("openstack.setup", {"minions": new, "master": False}), SETUP_SECONDS)
     if problem:
-        return _decided(new, "failed", f"openstack.setup: {problem}")
+        return decided(new, "failed", f"openstack.setup: {problem}")
     options, _ = _front().images()
     if options.registry:
         answer = __salt__["openstack.pull"](hosts=",".join(new))["data"]
         if answer["retcode"] != front.GOOD:
-            return _decided(new, "failed", "their images could not be pulled: salt-run openstack.pull")
+            return decided(new, "failed", "their images could not be pulled: salt-run openstack.pull")
     jid = _front().start("openstack.deploy", {"saltern_live": False, "saltern_by": f"auto_join of {', '.join(new)}"})
     run, comments = _front().begun(jid)
+    if run is None and RunLock(_front().root).read():
+        return _wait()  # somebody was faster
     if run is None:
-        if RunLock(_front().root).read():  # somebody was faster: they stay in the queue
-            return front.answer("error", {"message": "a run is open; these hosts wait for its end"}, front.REFUSED)
-        return _decided(new, "failed", f"the run did not begin: {'; '.join(comments)}")
-    return _decided(new, "started", f"run {run.id}", run.id)
+        return decided(new, "failed", f"the run did not begin: {'; '.join(comments)}")
+    return decided(new, "started", f"run {run.id}", run.id)
 
 
-def _decided(names, what, why, run=""):
+def _wait():
+    return front.answer("error", {"message": "a run is open; these hosts wait for its end"}, front.REFUSED)
+
+
+def _decided(names, what, why, begun, run):
     """Write down what became of hosts that had come, and take them from the queue."""
     for name in names:
-        joining.decided(_front().root, name, what, why, time.time(), run=run)
+        joining.decided(_front().root, name, what, why, time.time(), since=begun, run=run)
     title = f"{', '.join(names)}: {why}"
     good = what in ("started", "nothing")
     return front.answer(

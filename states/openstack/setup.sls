@@ -1,9 +1,13 @@
 {#- Make a Salt that is there Saltern's: salt-run state.orch openstack.setup [pillar='{"minions": ["ctl1"]}'] -#}
 {%- set compiled = {} if pillar.get("minions") else salt["openstack_plan.compile"]() %}
 {%- set minions = pillar.get("minions") or ((compiled.plan or {}).get("hosts") or {}) | list %}
+{#- A host that joins by itself is no reason to touch the master. #}
+{%- set master = pillar.get("master", True) %}
+{%- if master %}
 
 Write the master's configuration:
   openstack_setup.master_configured: []
+{%- endif %}
 
 {%- if not minions %}
 
@@ -40,9 +44,11 @@ Minions run by their present configuration and code:
     - minions: {{ minions | json }}
     - require:
         - salt: Write the minions' configuration
+{%- if master %}
 
 The running master has its configuration:
   openstack_setup.master_current:
     - require:
         - openstack_setup: Write the master's configuration
+{%- endif %}
 {%- endif %}

@@ -78,6 +78,7 @@ def minions() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def setups() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "by hand", {"pillar": {"minions": ["ctl1", "ctl2"]}, "salt": {}}
+    yield "a host that joins", {"pillar": {"minions": ["ctl3"], "master": False}, "salt": {}}
     for name, context in orchestrations():
         if name != "with pillar":
             yield name, context

@@ -115,7 +115,7 @@ def test_a_new_host_is_set_up_and_deployed(scene: Scene) -> None:
     code, text = read(scene.verbs.host_join("cmp4"))
     assert (code, text) == (0, "● cmp4: run 20260101-000000-abcd")
     assert scene.started == [
-        ("openstack.setup", {"minions": ["cmp4"]}),
+        ("openstack.setup", {"minions": ["cmp4"], "master": False}),
         ("openstack.deploy", {"saltern_live": False, "saltern_by": "auto_join of cmp4"}),
     ]
     assert scene.joined() == [("cmp4", "started")] and scene.waiting() == []

@@ -7,9 +7,12 @@ stays in the queue until that verb has decided, so neither a restart of the mast
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +24,7 @@ from saltern.recovery.history import History
 log = logging.getLogger(__name__)
 
 SETTLE = 10.0  # seconds after a minion's start: several that come together are one run
-AGAIN = 900.0  # seconds until a verb that has not decided is called again
+AGAIN = 60.0  # seconds until a verb that has not decided, and is not at it, is called again
 LONGEST = 86400.0  # seconds that a host is waited for
 LOOK = 2.0  # seconds between looks at the queue
 
@@ -53,7 +56,7 @@ class Joiner:
         self, root: Path, lately_ran: Callable[[str, float], bool], call: Callable[[list[str]], object]
     ) -> None:
         self.root, self._lately_ran, self._call = root, lately_ran, call
-        self._called: dict[str, float] = {}
+        self._called: dict[str, tuple[float, float]] = {}  # host → the start that was told, when to tell it again
         self._look_at = 0.0
 
     def event(self, tag: str, sender: str, now: float) -> None:
@@ -69,19 +72,44 @@ class Joiner:
             return
         self._look_at = now + LOOK
         waiting = _waiting(self.root, now)
-        self._called = {host: until for host, until in self._called.items() if host in waiting}
-        due = [h for h, at in waiting.items() if now - at >= SETTLE and now >= self._called.get(h, 0.0)]
+        self._called = {host: called for host, called in self._called.items() if host in waiting}
+        due = [host for host, at in waiting.items() if now - at >= SETTLE and self._may_call(host, at, now)]
         if not due or RunLock(self.root).read() is not None:
             return
+        with alone(self.root) as free:
+            if not free:
+                return
         for host in due:
-            self._called[host] = now + AGAIN
+            self._called[host] = (waiting[host], now + AGAIN)
         log.info("Hosts have come and may join: %s", ", ".join(due))
         self._call(due)
+
+    def _may_call(self, host: str, at: float, now: float) -> bool:
+        told, again = self._called.get(host, (0.0, 0.0))
+        return at > told or now >= again
 
     def run_ended(self) -> None:
         """A run has ended: what waited for it is called again."""
         self._called.clear()
         self._look_at = 0.0
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[bool]:
+    """Whether nobody else is joining hosts; nobody begins as long as this lasts. A dead process holds nothing."""
+    descriptor = os.open(
+        files.private_directory(root / "heal") / "joining.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        # Not flock: the run that is started from here would inherit it.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except OSError:
+        free = False
+    try:
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def sift(plan: Mapping[str, Any], names: Iterable[str], ask: Ask) -> tuple[list[str], dict[str, str]]:
@@ -111,15 +139,18 @@ def sift(plan: Mapping[str, Any], names: Iterable[str], ask: Ask) -> tuple[list[
     return new, rest
 
 
-def decided(root: Path, host: str, what: str, why: str, now: float, *, run: str = "") -> None:
-    """Write down what became of a host that had come, and take it from the queue.
+def decided(root: Path, host: str, what: str, why: str, now: float, *, since: float, run: str = "") -> None:
+    """Write down what became of a host that had come, and take it from the queue, unless it has come again meanwhile.
 
     what
         ``started``, ``nothing``, ``refused`` or ``failed``.
+    since
+        When the one who decided began to look.
     """
     History(root / "heal" / "history.jsonl").add("join", now, host=host, what=what, why=why, run=run)
-    if _MINION.fullmatch(host):
-        (_directory(root) / f"{host}.json").unlink(missing_ok=True)
+    path = _directory(root) / f"{host}.json"
+    if _MINION.fullmatch(host) and float((files.read(path) or {}).get("at") or 0.0) <= since:
+        path.unlink(missing_ok=True)
 
 
 def _listed(found: Any) -> list[str]:

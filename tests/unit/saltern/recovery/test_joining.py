@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_hosts_that_come_together_are_one_call_and_are_called_once(master: Maste
     master.minion("cmp3")
     master.minion("cmp4")
     assert master.calls == []
-    master.pass_time(joining.AGAIN / 2)
+    master.pass_time(joining.AGAIN - 10)
     assert master.calls == [["cmp3", "cmp4"]]
 
 
@@ -100,12 +101,45 @@ def test_the_queue_outlives_the_engine_until_it_is_decided(master: Master) -> No
     master.start()
     master.pass_time(20)
     assert master.calls == [["cmp3"]]
-    joining.decided(master.root, "cmp3", "started", "run x", master.now, run="x")
+    joining.decided(master.root, "cmp3", "started", "run x", master.now, since=master.now, run="x")
     master.start()
     master.pass_time(60)
     assert master.calls == [["cmp3"]]
     (line,) = History(master.root / "heal" / "history.jsonl").read()
     assert (line["kind"], line["host"], line["what"], line["run"]) == ("join", "cmp3", "started", "x")
+
+
+def test_a_decision_about_a_former_start_does_not_take_a_newer_one_from_the_queue(master: Master) -> None:
+    master.minion("cmp3")
+    master.pass_time(20)
+    begun = master.now
+    master.pass_time(1)
+    master.minion("cmp3")
+    joining.decided(master.root, "cmp3", "nothing", "too early", master.now, since=begun)
+    master.pass_time(20)
+    assert master.calls == [["cmp3"], ["cmp3"]]
+
+
+def test_a_verb_that_died_is_called_again_and_one_at_work_is_not(master: Master) -> None:
+    master.minion("cmp3")
+    master.pass_time(joining.SETTLE + joining.AGAIN + 5)
+    assert master.calls == [["cmp3"], ["cmp3"]]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # a lock of the same process would be none
+        with joining.alone(master.root) as free:
+            os.write(writer, b"y" if free else b"n")
+            signal.pause()
+        os._exit(0)
+    try:
+        assert os.read(reader, 1) == b"y"
+        master.pass_time(joining.AGAIN * 3)
+        assert len(master.calls) == 2
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    master.pass_time(5)
+    assert len(master.calls) == 3
 
 
 PLAN: dict[str, Any] = {

@@ -124,7 +124,7 @@ def test_in_test_mode_a_step_only_compares(state: str, verb: str, part: str) -> 
     def write(_service: str) -> None:
         calls.wrote = True
 
-    due = {"glance": {"database": [1], "identity": [2], "jobs_due": ["j"]}}
+    due = {"glance": {"database": [1], "identity": [{"kind": "endpoint"}], "jobs_due": ["j"]}}
     ret = getattr(states(True, compare=found(due), **{verb: write}), state)("s", "glance")
     assert ret["result"] is None and ret["changes"] == {part: due["glance"][part], "jobs_due": ["j"]}
     assert not calls.wrote

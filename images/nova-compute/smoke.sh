@@ -1,6 +1,7 @@
 python3 -c "import libvirt, os_vif; os_vif.initialize(); libvirt.getVersion()"
 
 nova-compute --version
+uptime
 
 qemu-img create -f qcow2 /tmp/disk 1M
 qemu-img info --output=json /tmp/disk | grep qcow2

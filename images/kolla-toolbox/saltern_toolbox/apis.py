@@ -95,8 +95,13 @@ def guarded(what, do):
 
 
 def said(error):
-    """An API's own words, without the client's decoration."""
-    return f"{error.message or type(error).__name__} ({error.http_status})"
+    """An API's own words, without the client's decoration; the client does not know where Nova's are."""
+    try:
+        (fault,) = error.response.json().values()
+        words = fault["message"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        words = error.message or type(error).__name__
+    return f"{words} ({error.http_status})"
 
 
 def connect(where, seconds=SECONDS):

@@ -34,7 +34,9 @@ class Parts:
         return max(found, key=ours, default=None)
 
     def flavor(self, want):
-        found = self.find(self._apis.compute, "/flavors/detail", "flavors", want["name"], is_public="None")
+        # all of them: since 2.75 Nova refuses what it does not filter by, and a flavor's name is such
+        every = self._apis.compute.get("/flavors/detail", is_public="None")["flavors"]
+        found = max((flavor for flavor in every if flavor["name"] == want["name"]), key=ours, default=None)
         wrong = [field for field in ("vcpus", "ram", "disk") if found and found[field] != want[field]]
         if found and (not wrong or not ours(found)):
             return found

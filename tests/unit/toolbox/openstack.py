@@ -176,6 +176,8 @@ class Api:
 
     def _fits(self, thing: Thing, query: Thing) -> bool:
         query = {k: v for k, v in query.items() if k not in ("limit", "is_public", "all_tenants")}
+        if "name" in query and "vcpus" in thing:
+            raise Refused("compute: Additional properties are not allowed ('name' was unexpected) (400)", 400)
         tag = query.pop("tag", None)
         return (tag is None or tag in thing["tags"]) and all(thing.get(k) == v for k, v in query.items())
 

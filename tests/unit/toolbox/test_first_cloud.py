@@ -333,9 +333,10 @@ class Session:
 
 
 class HttpError(Exception):
-    def __init__(self, message: str, http_status: int = 0) -> None:
+    def __init__(self, message: str, http_status: int = 0, body: Any = None) -> None:
         super().__init__(message)
         self.message, self.http_status = message, http_status
+        self.response = SimpleNamespace(json=lambda: body)
 
 
 @pytest.fixture
@@ -376,6 +377,7 @@ def test_a_service_is_called_below_its_version(apis: Any, name: str, url: str, e
     [
         (HttpError("Quota exceeded", 403), "network: Quota exceeded (403)", "Refused"),
         (HttpError("busy", 503), "network: busy (503)", "Unreachable"),
+        (HttpError("?", 400, {"badRequest": {"message": "No such key"}}), "network: No such key (400)", "Refused"),
         (Exception("no route"), "network unreachable: no route", "Unreachable"),
     ],
 )

@@ -164,8 +164,9 @@ class Host:
     def do(self, what: str, **bridge: Any) -> Any:
         """``compare``, ``present`` or ``checks`` with one bridge br-ex, changed as said; nothing said: none."""
         wanted = {"name": "br-ex", "provider": "physnet1", "interface": None, "addresses": [], "mtu": 1500, **bridge}
+        wanted.pop("opts", None)
         network = {**self.network, "bridges": [wanted] if bridge else []}
-        opts = {"master_ip": "10.9.0.1", "publish_port": 4505, "master_port": 4506}
+        opts = {"master_ip": "10.9.0.1", "publish_port": 4505, "master_port": 4506, **bridge.get("opts", {})}
         given = {"do": what, "root": str(self.root), "socket": self.socket, "opts": opts}
         given["model"] = {**self.model, "network": network}
         answer = self.inside(sys.executable, "-c", PROGRAM, str(UTILS), stdin=json.dumps(given))
@@ -359,3 +360,94 @@ def test_the_database_is_kept_and_the_bridges_interface_lives_through_a_killed_s
     host.until(lambda: host.vsctl("--timeout=2", "get", "Open_vSwitch", ".", "cur_cfg")[0] == 0)
     assert before("Bridge", "br-ex", "datapath_type") == "netdev"
     assert host.do("compare", addresses=["172.29.77.1/24"]) == {}
+
+
+@pytest.fixture
+def pair(host: Host, tmp_path: Path) -> Iterator[tuple[Host, Host]]:
+    """Two hosts, and a cable between them that has the tunnels' addresses."""
+    other = Host(host.engine, tmp_path)
+    cable = f"c{other.name[-6:]}"
+    try:
+        other.start()
+        peer = ["peer", "name", "tun0", "netns", str(other.pid("openvswitch_db"))]
+        host.outside("ip", "link", "add", cable, "type", "veth", *peer)
+        host.outside("ip", "link", "set", cable, "netns", str(host.pid("openvswitch_db")), "name", "tun0")
+        for number, each in enumerate((host, other), 1):
+            each.inside("ip", "link", "set", "lo", "up")
+            each.inside("ip", "address", "add", f"10.8.0.{number}/24", "dev", "tun0")
+            each.inside("ip", "link", "set", "tun0", "up")
+            each.network |= {"tunnel_address": f"10.8.0.{number}", "peers": [f"10.8.0.{3 - number}"]}
+        yield host, other
+    finally:
+        host.network |= {"tunnel_address": "10.9.0.2", "peers": []}
+        host.do("present")
+        other.close()
+
+
+SEND = """
+import socket, sys
+link = socket.create_connection((sys.argv[1], 9000), 10)
+link.settimeout(20)
+for _ in range(64):
+    link.sendall(bytes(65536))
+link.shutdown(socket.SHUT_WR)
+print(link.recv(100).decode())
+"""
+TAKE = """
+import socket, sys
+with socket.create_server((sys.argv[1], 9000)) as server:
+    server.settimeout(30)
+    print("ready", flush=True)
+    link, _ = server.accept()
+    link.settimeout(20)
+    total = 0
+    while more := link.recv(65536):
+        total += len(more)
+    link.sendall(str(total).encode())
+"""
+
+
+def sent(source: Host, target: Host, address: str) -> str:
+    """4 MiB by TCP from one host's namespace to the other's: what the receiver counted."""
+    argv = ["nsenter", f"--net=/proc/{target.pid('openvswitch_db')}/ns/net", sys.executable, "-c", TAKE, address]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as taker:
+        try:
+            assert taker.stdout and taker.stdout.readline() == "ready\n"
+            return source.inside(sys.executable, "-c", SEND, address).strip()
+        finally:
+            taker.kill()
+
+
+def test_tunnels_of_the_userspace_datapath_share_an_interface_with_the_kernel(pair: tuple[Host, Host]) -> None:
+    one, two = pair
+    for number, each in enumerate(pair, 1):
+        each.model["address"] = "10.9.0.2" if each is one else "10.8.0.2"
+        shown = each.do("compare", addresses=[])
+        assert shown["tunnels"]["desired"] == "by tun0 to 1 host" and shown["tunnels"]["current"] is None
+        opts = {} if each is one else {"master_ip": ""}
+        assert "tunnels" in each.do("present", opts=opts, addresses=[])
+        assert each.do("compare", addresses=[]) == {}
+        assert each.addresses("tun0") == [f"10.8.0.{number}/24"], "the kernel keeps it"
+        routes = each.inside("ip", "route", "show", "10.8.0.0/24")
+        assert "br-underlay" not in routes and "tun0" in routes
+        each.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev")
+        options = [f"options:remote_ip=10.8.0.{3 - number}", f"options:local_ip=10.8.0.{number}", "options:key=7"]
+        each.vsctl("add-port", "br-int", "vx", "--", "set", "interface", "vx", "type=vxlan", *options)
+        each.vsctl("add-port", "br-int", "vm", "--", "set", "interface", "vm", "type=internal")
+        each.until(lambda each=each: "vm" in each.links())
+        each.inside("ip", "link", "set", "vm", "mtu", "1450", "up")
+        each.inside("ip", "address", "add", f"10.77.0.{number}/24", "dev", "vm")
+    assert sent(one, two, "10.77.0.2") == str(4 << 20), "through the tunnel"
+    assert sent(two, one, "10.8.0.1") == str(4 << 20), "between the hosts themselves, by the kernel"
+    name = f"{two.name}_openvswitch_vswitchd"
+    two.engine.kill(name)
+    two.engine.wait(name, 10)
+    two.engine.start(name)
+    two.until(lambda: two.vsctl("--timeout=2", "get", "Open_vSwitch", ".", "cur_cfg")[0] == 0)
+    two.until(lambda: two.do("restore") == [])
+    assert sent(one, two, "10.77.0.2") == str(4 << 20), "after a restart of the switch"
+    one.network["peers"] = []
+    assert one.do("present", addresses=[])["tunnels"] == {
+        "kind": "network", "current": "by tun0 to 1 host", "desired": None, "containers": ["openvswitch_vswitchd"],
+    }  # fmt: skip
+    assert "br-underlay" not in one.vsctl("list-br")[1]

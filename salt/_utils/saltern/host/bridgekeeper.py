@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from saltern.contract.errors import SalternError
-from saltern.host import bridges
+from saltern.host import bridges, underlay
 from saltern.host.links import Link, Links
 from saltern.host.ovsdb import SOCKET, NoDatabase, Ovsdb, many
 
@@ -23,31 +23,47 @@ EVERY = 10.0  # seconds
 
 
 def start(sleep: Callable[[float], None] = time.sleep) -> threading.Thread:
-    """Look every ten seconds, in a thread that ends with the process."""
+    """Look every ten seconds, and within one when the switch was started, in a thread that ends with the process."""
 
     def keep() -> None:
+        seen, looked = "", 0.0
         while True:
-            look(bridges.World())
-            sleep(EVERY)
+            switch = _switch()
+            if switch != seen or time.monotonic() - looked > EVERY:
+                # What failed is tried again soon: a switch that has just started may not have its bridges yet.
+                seen = switch if look(bridges.World()) else ""
+                looked = time.monotonic()
+            sleep(1.0)
 
     thread = threading.Thread(target=keep, name="bridges", daemon=True)
     thread.start()
     return thread
 
 
-def look(world: bridges.World, socket: str = SOCKET) -> None:
-    """Look once; whatever goes wrong is told in the log and tried again at the next look."""
+def _switch(path: str = os.path.join(os.path.dirname(SOCKET), "ovs-vswitchd.ctl")) -> str:
+    """Another text for each start of the switch: its flows and routes are lost then."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_ctime_ns}"
+
+
+def look(world: bridges.World, socket: str = SOCKET) -> bool:
+    """Look once; whether all was well. What goes wrong is told in the log and tried again at the next look."""
     if not os.path.exists(socket):
-        return
+        return True
     try:
         for sentence in restore(world):
             log.warning("%s", sentence)
+        return True
     except NoDatabase as error:
         log.debug("%s", error)
     except (SalternError, OSError) as error:
         log.warning("Bridges were not looked after: %s", error)
     except Exception:
         log.exception("Bridges were not looked after")
+    return False
 
 
 def restore(world: bridges.World) -> list[str]:
@@ -68,6 +84,9 @@ def restore(world: bridges.World) -> list[str]:
             links = world.links.all()
             for name, addresses in given.items():
                 done += _readdress(world.links, links.get(name), addresses)
+        for row in rows:
+            if way := underlay.marked(row["external_ids"].get(underlay.TUNNEL, "")):
+                underlay.settle(way, database, world.links, os.path.dirname(database.path))
     return done
 
 

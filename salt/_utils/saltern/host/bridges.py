@@ -7,6 +7,7 @@ ever taken off again, when the model does not have it any more. Bridges themselv
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 
 from saltern.contract.errors import SalternError
 from saltern.contract.names import HOST_ROOT
-from saltern.host import cutguard, datapath
+from saltern.host import cutguard, datapath, underlay
 from saltern.host.links import Link, Links
 from saltern.host.ovsdb import DATABASE, SOCKET, NoDatabase, Operation, Ovsdb, by_uuid, many, mapping, named
 
@@ -50,6 +51,7 @@ class Bridge:
     ports: dict[str, Port] = field(default_factory=dict)
     own: str = ""  # uuid of its own interface
     mtu: int | None = None  # that was asked for
+    tunnel: str = ""  # mark of `saltern.host.underlay`
 
 
 @dataclass
@@ -99,6 +101,7 @@ def compare(model: Mapping[str, Any], world: World) -> Changes:
     except NoDatabase:
         now = Now({}, world.links.all())
     changes |= {what: (current, desired) for what, current, desired in _differences(network, wanted, now)}
+    changes |= _tunnels(now, underlay.wanted(network, wanted, now.links, world.links) if wanted else None)
     return _document(network, changes)
 
 
@@ -118,8 +121,17 @@ def present(model: Mapping[str, Any], world: World) -> Changes:
         now = read(database, world.links)
         if faults := list(refusals(model, now, world.links)):
             raise SalternError("; ".join(faults), where="openstack:networks:provider", hint="Nothing was changed")
+        way = underlay.wanted(network, kind, now.links, world.links)
         changes |= {what: (current, desired) for what, current, desired in _differences(network, kind, now)}
-        _Maker(database, world, now, kind).make(network["bridges"])
+        changes |= _tunnels(now, way)
+        maker = _Maker(database, world, now, kind)
+        maker.make(network["bridges"])
+        old = now.bridges.get(underlay.BRIDGE)
+        there = (old.uuid, old.tunnel) if old else None
+        run = os.path.dirname(database.path)
+        underlay.lay(
+            way, there, network["mtu"], database, world.links, run, world.witnesses() if way else (), maker.commit
+        )
     return _document(network, changes)
 
 
@@ -132,6 +144,7 @@ def read(database: Ovsdb, links: Links) -> Now:
     bridges = {}
     for row in database.select("Bridge", ["_uuid", "name", "datapath_type", "external_ids", "ports"]):
         made = Bridge(row["_uuid"], row["datapath_type"] or datapath.KERNEL, addresses_of(row))
+        made.tunnel = row["external_ids"].get(underlay.TUNNEL, "")
         for uuid in many(row["ports"]):
             port = ports[uuid]
             for interface in (interfaces[each] for each in many(port["interfaces"])):
@@ -232,7 +245,7 @@ class _Maker:
         for name, bridge, entry in _both(wanted, self.now):
             operations += [op for each in _surplus_uplinks(bridge, entry) for op in self._detach(name, each)]
         if operations:
-            self._commit(*operations)
+            self.commit(*operations)
         for name, bridge, entry in _both(wanted, self.now):
             if bridge is not None:
                 self._unaddress(name, bridge, _surplus_addresses(bridge, entry))
@@ -244,7 +257,7 @@ class _Maker:
             if interface and interface not in self.now.bridges[entry["name"]].ports:
                 self._attach(entry["name"], interface)
 
-    def _commit(self, *operations: Operation) -> None:
+    def commit(self, *operations: Operation) -> None:
         self.database.commit(*operations, clock=self.world.clock, sleep=self.world.sleep)
 
     def _bridge(self, wanted: Mapping[str, Any]) -> Iterator[Operation]:
@@ -321,7 +334,7 @@ class _Maker:
         row = {"name": interface, "interfaces": named("i"), "external_ids": marks}
 
         def do() -> None:
-            self._commit(
+            self.commit(
                 {"op": "insert", "table": "Interface", "uuid-name": "i", "row": own},
                 {"op": "insert", "table": "Port", "uuid-name": "p", "row": row},
                 _mutate("Bridge", by_uuid(bridge.uuid), ["ports", "insert", ["set", [named("p")]]]),
@@ -333,7 +346,7 @@ class _Maker:
         def undo() -> None:
             self.now = read(self.database, self.world.links)
             if interface in self.now.bridges[name].ports:
-                self._commit(*self._detach(name, interface))
+                self.commit(*self._detach(name, interface))
 
         cutguard.change(
             do,
@@ -345,6 +358,12 @@ class _Maker:
         )
         port = read(self.database, self.world.links).bridges[name].ports[interface]
         self.database.transact(_mutate("Port", by_uuid(port.uuid), ["external_ids", "delete", ["set", [UNTIL]]]))
+
+
+def _tunnels(now: Now, way: underlay.Underlay | None) -> dict[str, tuple[Any, Any]]:
+    bridge = now.bridges.get(underlay.BRIDGE)
+    differs = underlay.difference(bridge.tunnel if bridge else None, way)
+    return {"tunnels": differs} if differs else {}
 
 
 def _document(network: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> Changes:

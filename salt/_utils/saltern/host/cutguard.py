@@ -13,7 +13,6 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from saltern.contract.errors import SalternError
@@ -143,12 +142,12 @@ def _resolves(address: str, device: str) -> Callable[[], bool]:
     return sees
 
 
-def arp(address: str, device: str, timeout: float = _TIMEOUT, sysfs: Path = Path("/sys/class/net")) -> bool:
+def arp(address: str, device: str, timeout: float = _TIMEOUT) -> bool:
     """Whether somebody on the link of an interface says that it has an IPv4 address. Raises OSError without rights."""
-    own = bytes.fromhex((sysfs / device / "address").read_text().strip().replace(":", ""))
     asked = socket.inet_aton(address)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as link:
         link.bind((device, 0x0806))
+        own = link.getsockname()[4]
         # who-has, with our own address left out (a probe of RFC 5227): no table learns anything from it
         question = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, bytes(4), bytes(6), asked)
         link.send(b"\xff" * 6 + own + b"\x08\x06" + question)

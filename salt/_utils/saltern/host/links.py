@@ -27,6 +27,7 @@ class Link:
     kind: str = ""  # of the interface: veth, bridge, bond, vlan, …; empty for a device
     port_of: str = ""  # kind of its master: bridge, bond, openvswitch
     addresses: tuple[str, ...] = ()
+    mac: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,15 @@ class Links:
         """Bring it up. Raises SalternError."""
         self._run(["link", "set", "dev", name, "up"])
 
-    def add_address(self, name: str, address: str) -> None:
-        """Give it an address with prefix. Raises SalternError."""
+    def gateway(self, address: str, device: str) -> str:
+        """The gateway by which an interface leads to an address; empty: it is on the link, or the way is another."""
+        rows = self._json("route", "get", address)
+        return str(rows[0].get("gateway", "")) if rows and rows[0].get("dev") == device else ""
+
+    def add_address(self, name: str, address: str, *, routed: bool = True) -> None:
+        """Give it an address with prefix; ``routed``: its network is reached by it. Raises SalternError."""
         more = ["brd", "+"] if ip_interface(address).version == 4 else []
+        more += [] if routed else ["noprefixroute"]
         self._run(["address", "add", address, *more, "dev", name])
 
     def remove_address(self, name: str, address: str) -> None:
@@ -99,6 +106,7 @@ def _link(row: dict[str, Any]) -> Link:
         up="UP" in (row.get("flags") or ()),
         mtu=int(row.get("mtu", 0)),
         master=row.get("master", ""),
+        mac=row.get("address", ""),
         kind=about.get("info_kind", ""),
         port_of=about.get("info_slave_kind", ""),
         addresses=tuple(

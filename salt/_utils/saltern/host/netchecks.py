@@ -16,6 +16,7 @@ from saltern.host import bridges, sockets
 from saltern.host.links import Link, Links
 from saltern.host.ovsdb import SOCKET, Ovsdb
 from saltern.host.prechecks import Check
+from saltern.host.underlay import BRIDGE
 
 PROGRAMS = ("ovs-vswitchd", "ovsdb-server")
 
@@ -92,7 +93,7 @@ def mtus(network: Mapping[str, Any], links: Mapping[str, Link]) -> Iterator[Chec
             key = f"openstack:networks:provider:{wanted['provider']}:mtu"
             yield _mtu(link, wanted["mtu"], f"for {wanted['provider']}", key)
     for link in links.values():
-        if network["tunnel_address"] in _plain(link) and link.name != "lo":
+        if network["tunnel_address"] in _plain(link) and link.name not in ("lo", BRIDGE):
             yield _mtu(link, network["mtu"], "for tunnels", "openstack:networks:tunnel:mtu")
 
 

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from saltern.contract.errors import SalternError
 
@@ -19,6 +19,7 @@ SOCKET = "/run/openvswitch/db.sock"
 DATABASE = "Open_vSwitch"
 LOOK = "Look at it: docker logs openvswitch_db"
 
+Connection = TypeVar("Connection", bound="JsonRpc")
 Row = dict[str, Any]
 Operation = dict[str, Any]
 
@@ -27,23 +28,23 @@ class NoDatabase(SalternError):
     """Nobody answers at the socket."""
 
 
-class Ovsdb:
-    """One connection, to be used with ``with``.
+class JsonRpc:
+    """One connection to a program of Open vSwitch, to be used with ``with``.
 
     path
-        The unix socket.
+        The unix socket: the database's, or a program's control socket (what ``ovs-appctl`` talks to).
     timeout
         Seconds for each answer.
     """
 
-    def __init__(self, path: str = SOCKET, *, timeout: float = 10.0) -> None:
+    def __init__(self, path: str, *, timeout: float = 10.0) -> None:
         self.path = path
         self._timeout = timeout
         self._socket: socket.socket | None = None
         self._buffer, self._number = "", 0
         self._decoder = json.JSONDecoder()
 
-    def __enter__(self) -> Ovsdb:
+    def __enter__(self: Connection) -> Connection:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         made.settimeout(self._timeout)
         try:
@@ -61,6 +62,53 @@ class Ovsdb:
             self._socket.close()
             self._socket = None
 
+    def call(self, method: str, parameters: list[Any]) -> Any:
+        """The result of a method. Raises SalternError with the other side's error, NoDatabase when it is silent."""
+        self._number += 1
+        self._send({"method": method, "params": parameters, "id": self._number})
+        while True:
+            message = self._receive()
+            if message.get("method") == "echo":  # it asks whether we are alive
+                self._send({"result": message.get("params"), "error": None, "id": message.get("id")})
+            elif message.get("id") == self._number:
+                if message.get("error"):
+                    raise SalternError(f"it refuses: {message['error']}", where=self.path)
+                return message["result"]
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._socket is not None, "used outside of its with"
+        try:
+            self._socket.sendall(json.dumps(message).encode())
+        except OSError as error:
+            raise NoDatabase(f"the connection is lost: {error}", where=self.path, hint=LOOK) from error
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._socket is not None, "used outside of its with"
+        while True:
+            self._buffer = self._buffer.lstrip()
+            try:
+                message, end = self._decoder.raw_decode(self._buffer)
+            except ValueError:  # not yet whole
+                message, end = None, 0
+            if isinstance(message, dict):
+                self._buffer = self._buffer[end:]
+                return message
+            try:
+                # One line of ASCII text a message: the server escapes everything else
+                more = self._socket.recv(65536).decode("utf-8", "replace")
+            except OSError as error:
+                raise NoDatabase(f"no answer: {error}", where=self.path, hint=LOOK) from error
+            if not more:
+                raise NoDatabase("it closed the connection", where=self.path, hint=LOOK)
+            self._buffer += more
+
+
+class Ovsdb(JsonRpc):
+    """A connection to the database."""
+
+    def __init__(self, path: str = SOCKET, *, timeout: float = 10.0) -> None:
+        super().__init__(path, timeout=timeout)
+
     def select(self, table: str, columns: Sequence[str], where: Sequence[Any] = ()) -> list[Row]:
         """Rows of a table, their values plain: a set is a list, a map a dict, a UUID its text."""
         (found,) = self.transact({"op": "select", "table": table, "where": list(where), "columns": list(columns)})
@@ -68,7 +116,7 @@ class Ovsdb:
 
     def transact(self, *operations: Operation) -> list[dict[str, Any]]:
         """All of the operations or none of them; their results. Raises SalternError with the first one's error."""
-        results = self._call("transact", [DATABASE, *operations])
+        results = self.call("transact", [DATABASE, *operations])
         for result in results:
             if result and result.get("error"):
                 text = ": ".join(str(result[key]) for key in ("error", "details") if result.get(key))
@@ -105,45 +153,6 @@ class Ovsdb:
                     hint="Look at it: docker logs openvswitch_vswitchd",
                 )
             sleep(0.05)
-
-    def _call(self, method: str, parameters: list[Any]) -> Any:
-        self._number += 1
-        self._send({"method": method, "params": parameters, "id": self._number})
-        while True:
-            message = self._receive()
-            if message.get("method") == "echo":  # it asks whether we are alive
-                self._send({"result": message.get("params"), "error": None, "id": message.get("id")})
-            elif message.get("id") == self._number:
-                if message.get("error"):
-                    raise SalternError(f"the database refuses: {message['error']}", where=self.path)
-                return message["result"]
-
-    def _send(self, message: Mapping[str, Any]) -> None:
-        assert self._socket is not None, "used outside of its with"
-        try:
-            self._socket.sendall(json.dumps(message).encode())
-        except OSError as error:
-            raise NoDatabase(f"the connection is lost: {error}", where=self.path, hint=LOOK) from error
-
-    def _receive(self) -> dict[str, Any]:
-        assert self._socket is not None, "used outside of its with"
-        while True:
-            self._buffer = self._buffer.lstrip()
-            try:
-                message, end = self._decoder.raw_decode(self._buffer)
-            except ValueError:  # not yet whole
-                message, end = None, 0
-            if isinstance(message, dict):
-                self._buffer = self._buffer[end:]
-                return message
-            try:
-                # One line of ASCII text a message: the server escapes everything else
-                more = self._socket.recv(65536).decode("utf-8", "replace")
-            except OSError as error:
-                raise NoDatabase(f"no answer: {error}", where=self.path, hint=LOOK) from error
-            if not more:
-                raise NoDatabase("it closed the connection", where=self.path, hint=LOOK)
-            self._buffer += more
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 MTU = 1500
 ROLE = "network"  # hosts with it have the bridges, and the routers
-NEUTRONS = ("br-int", "br-tun")  # bridges of its agent
+NEUTRONS = ("br-int", "br-tun", "br-underlay")  # bridges of its agent, and ours for tunnels in userspace
 MOST_TUNNELS = 2**24 - 1  # a VXLAN identifier has 24 bits
 MOST_VLANS = 4094
 

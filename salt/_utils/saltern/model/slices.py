@@ -177,6 +177,7 @@ def network_of(cloud: Cloud, host: Host) -> dict[str, Any] | None:
         "datapath": cloud.networks.datapath,
         "tunnel_address": host.tunnel_address,
         "mtu": cloud.networks.tunnel.mtu,
+        "peers": sorted(member.tunnel_address for member in members if member != host),
         "bridges": [
             {
                 "name": uplink.bridge,

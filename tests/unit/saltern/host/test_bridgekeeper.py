@@ -50,3 +50,15 @@ def test_what_was_done_and_what_went_wrong_is_told(
     with caplog.at_level(logging.WARNING):
         assert look(monkeypatch, socket, answer) == 1
     assert [record.message.rstrip(". ") for record in caplog.records] == told
+
+
+def test_a_restarted_switch_is_another_one(tmp_path: Path) -> None:
+    socket = tmp_path / "ovs-vswitchd.ctl"
+    assert bridgekeeper._switch(str(socket)) == ""
+    socket.touch()
+    first = bridgekeeper._switch(str(socket))
+    assert first and bridgekeeper._switch(str(socket)) == first
+    (tmp_path / "keep").touch()
+    (tmp_path / "new").touch()
+    (tmp_path / "new").replace(socket)
+    assert bridgekeeper._switch(str(socket)) != first

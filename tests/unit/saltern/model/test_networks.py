@@ -92,6 +92,7 @@ def test_all_of_it_is_optional(tmp_path: Path) -> None:
         "datapath": "auto",
         "tunnel_address": "10.0.0.21",
         "mtu": 1500,
+        "peers": ["10.0.0.11", "10.0.0.22"],
         "bridges": [],
     }
     assert made.slices["sto1"]["network"] is None, "no switch runs there"

@@ -5,13 +5,16 @@
 - Whether KVM really boots a guest is tried once for a kernel, QEMU and processor, and remembered with its reason: that
   /dev/kvm opens proves nothing (nested virtualisation that only runs guests made for it, processors whose registers may
   not be set). Where it does not, there is no /dev/kvm in the container, and libvirt offers software emulation alone.
+- Certificates are made by which hypervisors know each other, of a secret that all of them have.
 - It gives up the right to make device nodes.
 
 Standard library of python3-minimal only.
 """
 
+import hashlib
 import json
 import os
+import pwd
 import re
 import select
 import stat
@@ -30,6 +33,19 @@ USER = "nova"  # as whom libvirt runs QEMU, see qemu.conf
 LIMIT = 20.0  # seconds that a guest gets; with KVM it needs one
 BOOTED = "GUEST-BOOTED"
 FAULT = r"KVM internal error[^\r\n]*[\r\n]"  # QEMU says so, dumps registers and stands still
+MIGRATION = Path("/etc/libvirt/migration.json")  # {"secret", "name", "address"}, or empty
+PKI = Path("/etc/pki")  # where libvirt and QEMU look by default
+# An Ed25519 key in PKCS #8 is this and 32 bytes of any value.
+ED25519 = bytes.fromhex("302e020100300506032b657004220420")
+AUTHORITY = """[req]
+distinguished_name = name
+x509_extensions = ca
+[name]
+[ca]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+subjectKeyIdentifier = hash
+"""
 OWN = "saltern-libvirt"  # our cgroup, where libvirt makes none for its instances
 # Where libvirt gives each instance a group of its own (cgroup_controllers in qemu.conf): there it stays itself.
 MANAGED = {"cpu", "cpuset", "memory", "blkio"}
@@ -157,6 +173,80 @@ def decided(wanted: str, key: Mapping[str, Any], former: Mapping[str, Any], prob
     return {"value": value, "reason": reason, "at": int(time.time()), "cpu": key["cpu"], "key": dict(key)}
 
 
+def authority(secret: str, purpose: str, folder: Path) -> None:
+    """The key and certificate of an authority: the same key on every host, as it is made of their secret."""
+    seed = hashlib.sha256(f"{purpose}\0{secret}".encode()).digest()
+    (folder / "ca.key").write_bytes(ED25519 + seed)
+    (folder / "ca.conf").write_text(AUTHORITY)
+    openssl(
+        f"req -x509 -config ca.conf -keyform DER -key ca.key -subj /CN=saltern-{purpose} -days 36500 -out ca.pem",
+        folder,
+    )
+
+
+def certified(name: str, address: str, folder: Path) -> None:
+    """A new key of this host's and its certificate, for both sides of a connection, signed by the authority."""
+    names = f"subjectAltName = IP:{address}, DNS:{name}"
+    usage = "keyUsage = digitalSignature, keyEncipherment\nextendedKeyUsage = serverAuth, clientAuth"
+    (folder / "host.ext").write_text(f"basicConstraints = CA:FALSE\n{usage}\n{names}\n")
+    openssl("genpkey -algorithm ed25519 -out host.key", folder)
+    openssl(f"req -new -config ca.conf -key host.key -subj /CN={name} -out host.csr", folder)
+    signed = f"x509 -req -in host.csr -CA ca.pem -CAkeyform DER -CAkey ca.key -set_serial 0x{os.urandom(16).hex()}"
+    openssl(f"{signed} -days 3650 -extfile host.ext -out host.pem", folder)
+
+
+def openssl(arguments: str, folder: Path) -> None:
+    done = subprocess.run(["openssl", *arguments.split()], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"openssl {arguments.split()[0]}: {last_line(done.stderr)}")
+
+
+def certificates(wanted: Mapping[str, str], pki: Path, owner: tuple[int, int]) -> None:
+    """What libvirtd and QEMU need to know the other hypervisors by, and be known.
+
+    QEMU has an authority of its own: who breaks out of an instance finds its key, and must not get at libvirtd by it.
+    """
+    if not wanted:
+        return
+    pki.chmod(0o755)  # QEMU passes through it
+    for purpose in ("libvirt", "qemu"):
+        folder = pki / f"{purpose}.new"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        authority(wanted["secret"], purpose, folder)
+        certified(wanted["name"], wanted["address"], folder)
+        key = folder / "host.key"
+        key.chmod(0o400)
+        if purpose == "qemu":
+            os.chown(key, *owner)
+        for target, source in PLACES[purpose].items():
+            place = pki / target
+            for parent in reversed(Path(target).parents):
+                (pki / parent).mkdir(mode=0o755, exist_ok=True)
+            place.unlink(missing_ok=True)
+            os.link(folder / source, place)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+PLACES = {
+    "libvirt": {
+        "CA/cacert.pem": "ca.pem",
+        "libvirt/servercert.pem": "host.pem",
+        "libvirt/clientcert.pem": "host.pem",
+        "libvirt/private/serverkey.pem": "host.key",
+        "libvirt/private/clientkey.pem": "host.key",
+    },
+    "qemu": {
+        "qemu/ca-cert.pem": "ca.pem",
+        "qemu/server-cert.pem": "host.pem",
+        "qemu/client-cert.pem": "host.pem",
+        "qemu/server-key.pem": "host.key",
+        "qemu/client-key.pem": "host.key",
+    },
+}
+
+
 def read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
@@ -180,13 +270,10 @@ def qemu_version() -> str:
     return done.stdout.partition("\n")[0].removeprefix("QEMU emulator version ")
 
 
-def accelerate(wanted: str) -> dict[str, Any]:
+def accelerate(wanted: str, owner: tuple[int, int]) -> dict[str, Any]:
     """Find out what instances can use, and leave /dev/kvm in the container only when they can use it."""
-    import pwd
-
-    user = pwd.getpwnam(USER)
     dev = Path("/dev")
-    present = device("kvm", Path("/sys"), dev, (user.pw_uid, user.pw_gid), os.mknod)
+    present = device("kvm", Path("/sys"), dev, owner, os.mknod)
     device("vhost-net", Path("/sys"), dev, None, os.mknod)  # libvirtd opens it itself and hands it on
     key = {
         "kernel": os.uname().release,
@@ -212,7 +299,10 @@ def say(text: str) -> None:
 def main(argv: list[str]) -> int:
     try:
         leave(to_leave(hierarchies(Path("/proc/self/mountinfo").read_text())), os.getpid())
-        fact = accelerate(os.environ.get("SALTERN_ACCELERATION", "auto"))
+        user = pwd.getpwnam(USER)
+        owner = user.pw_uid, user.pw_gid
+        certificates(read(MIGRATION), PKI, owner)
+        fact = accelerate(os.environ.get("SALTERN_ACCELERATION", "auto"), owner)
     except Refused as error:
         say(f"refused: {error}")
         return 1

@@ -1,5 +1,6 @@
 """libvirt: where it runs, what it may, what survives it, and who may talk to it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -62,14 +63,32 @@ def test_it_is_asked_and_not_only_reached() -> None:
 
 def test_instances_are_no_root() -> None:
     found = settings(hypervisor(), "qemu.conf")
-    assert (found["user"], found["group"], found["dynamic_ownership"]) == ('"nova"', '"nova"', "0")
+    assert (found["user"], found["dynamic_ownership"]) == ('"nova"', "0")
+    assert found["group"] != settings(hypervisor(), "libvirtd.conf")["unix_sock_group"], (
+        "libvirt's socket is not theirs"
+    )
 
 
-def test_only_nova_may_talk_to_it_and_nobody_from_outside() -> None:
+def test_on_its_host_only_nova_may_talk_to_it() -> None:
     found = settings(hypervisor(), "libvirtd.conf")
     assert (found["unix_sock_group"], found["unix_sock_rw_perms"]) == ('"nova"', '"0770"')
     assert found["unix_sock_ro_perms"] == '"0770"'
-    assert "--listen" not in hypervisor()["process"]
+
+
+def test_other_hypervisors_need_a_certificate() -> None:
+    spec = hypervisor()
+    found = settings(spec, "libvirtd.conf")
+    assert (found["listen_tls"], found["listen_tcp"], found["listen_addr"]) == ("1", "0", '"10.0.0.13"')
+    assert "tls_no_verify_certificate" not in found and " --listen " in spec["process"]
+    wanted = json.loads(cloud.file(spec, "migration.json"))
+    assert wanted == {"secret": "secret-of-libvirt_migration_key", "name": "cmp1", "address": "10.0.0.13"}
+
+
+def test_without_migration_nobody_from_outside_may() -> None:
+    off = {"libvirt": {"enabled": True, "variables": {"live_migration": False}}}
+    spec = hypervisor(services={**ON, **off})
+    assert "--listen" not in spec["process"] and "listen_tls" not in settings(spec, "libvirtd.conf")
+    assert json.loads(cloud.file(spec, "migration.json")) == {}
 
 
 def test_operators_set_any_further_key_of_qemu() -> None:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,48 @@ def test_a_device_node_is_made_of_what_the_host_has(tmp_path: Path) -> None:
     assert found and made == [(tmp_path / "kvm", stat.S_IFCHR | 0o600, os.makedev(10, 232))]
     assert not start.device("vhost-net", tmp_path / "sys", tmp_path, None, lambda *call: made.append(call))
     assert len(made) == 1
+
+
+SECRET, OWNER = "5c" * 32, (os.getuid(), os.getgid())
+
+
+def made_for(name: str, address: str, pki: Path, secret: str = SECRET) -> Path:
+    pki.mkdir()
+    start.certificates({"secret": secret, "name": name, "address": address}, pki, OWNER)
+    return pki
+
+
+def verified(pki: Path, certificate: Path, address: str, purpose: str = "sslserver") -> bool:
+    argv = ["openssl", "verify", "-CAfile", str(pki), "-verify_ip", address, "-purpose", purpose, str(certificate)]
+    return subprocess.run(argv, capture_output=True).returncode == 0
+
+
+def test_hypervisors_of_one_secret_know_each_other(tmp_path: Path) -> None:
+    one = made_for("cmp1", "10.0.0.11", tmp_path / "one")
+    two = made_for("cmp2", "10.0.0.12", tmp_path / "two")
+    ca, server, client = one / "CA/cacert.pem", two / "libvirt/servercert.pem", two / "libvirt/clientcert.pem"
+    assert verified(ca, server, "10.0.0.12") and verified(ca, client, "10.0.0.12", "sslclient")
+    assert not verified(ca, server, "10.0.0.11"), "it is another host's"
+    other = made_for("cmp3", "10.0.0.12", tmp_path / "other", "5d" * 32)
+    assert not verified(ca, other / "libvirt/servercert.pem", "10.0.0.12")
+
+
+def test_what_an_instance_could_find_opens_no_libvirtd(tmp_path: Path) -> None:
+    pki = made_for("cmp1", "10.0.0.11", tmp_path / "pki")
+    assert verified(pki / "qemu/ca-cert.pem", pki / "qemu/client-cert.pem", "10.0.0.11", "sslclient")
+    assert not verified(pki / "CA/cacert.pem", pki / "qemu/client-cert.pem", "10.0.0.11", "sslclient")
+
+
+def test_keys_are_their_owners_and_nothing_else_stays(tmp_path: Path) -> None:
+    pki = made_for("cmp1", "10.0.0.11", tmp_path / "pki")
+    start.certificates({"secret": SECRET, "name": "cmp1", "address": "10.0.0.11"}, pki, OWNER)  # at the next start
+    found = {str(path.relative_to(pki)): path for path in pki.rglob("*") if path.is_file()}
+    assert set(found) == {place for places in start.PLACES.values() for place in places}
+    for name, path in found.items():
+        assert path.stat().st_mode & 0o777 == (0o400 if "key" in name else 0o644), name
+    assert sorted(path.name for path in pki.iterdir()) == ["CA", "libvirt", "qemu"]
+
+
+def test_without_migration_there_are_no_certificates(tmp_path: Path) -> None:
+    start.certificates({}, tmp_path, OWNER)
+    assert os.listdir(tmp_path) == []

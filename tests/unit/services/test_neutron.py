@@ -145,7 +145,7 @@ def test_the_secret_of_metadata_is_the_agents_alone(made: Any) -> None:
 def test_schema_comes_before_the_server(made: Any) -> None:
     batch = made.slices["ctl1"]["batch"]["services"]["neutron"]
     assert [d["name"] for d in batch["databases"]] == ["neutron"]
-    assert [(u["name"], u["roles"]) for u in batch["identity"]["users"]] == [("neutron", ["service"])]
+    assert [(u["name"], u["roles"]) for u in batch["identity"]["users"]] == [("neutron", ["admin", "service"])]
     (job,) = [job for job in made.slices["ctl1"]["jobs"] if job["service"] == "neutron"]
     assert (job["name"], job["when"]) == ("db_sync", "before_start")
     assert made.plan["endpoints"]["neutron"] == "http://10.0.0.11:9696"

@@ -5,6 +5,7 @@
 - Whether KVM really boots a guest is tried once for a kernel, QEMU and processor, and remembered with its reason: that
   /dev/kvm opens proves nothing (nested virtualisation that only runs guests made for it, processors whose registers may
   not be set). Where it does not, there is no /dev/kvm in the container, and libvirt offers software emulation alone.
+- What a killed libvirtd had started to ask QEMU for its abilities, and nobody else would end, is ended.
 - Certificates are made by which hypervisors know each other, of a secret that all of them have.
 - It gives up the right to make device nodes.
 
@@ -17,6 +18,7 @@ import os
 import pwd
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -34,6 +36,7 @@ LIMIT = 20.0  # seconds that a guest gets; with KVM it needs one
 BOOTED = "GUEST-BOOTED"
 FAULT = r"KVM internal error[^\r\n]*[\r\n]"  # QEMU says so, dumps registers and stands still
 MIGRATION = Path("/etc/libvirt/migration.json")  # {"secret", "name", "address"}, or empty
+PROBES = Path("/var/lib/libvirt/qemu")
 PKI = Path("/etc/pki")  # where libvirt and QEMU look by default
 # An Ed25519 key in PKCS #8 is this and 32 bytes of any value.
 ED25519 = bytes.fromhex("302e020100300506032b657004220420")
@@ -94,6 +97,20 @@ def leave(paths: Iterable[Path], pid: int) -> None:
                 f"the container's cgroup cannot be left in {path} ({error.strerror}): the next restart would kill all "
                 "instances. Is /sys/fs/cgroup of the host mounted writable, with cgroup_host?"
             ) from error
+
+
+def end_probes(folder: Path, proc: Path = Path("/proc"), kill: Callable[[int, int], None] = os.kill) -> None:
+    """End QEMUs that a former libvirtd asked for their abilities when it was killed; instances have other directories."""
+    for place in folder.glob("qmp-*"):
+        try:
+            pid = int((place / "qmp.pid").read_text())
+            if str(place) in (proc / str(pid) / "cmdline").read_text():
+                kill(pid, signal.SIGKILL)
+        except (OSError, ValueError):
+            pass  # it has ended
+        for path in place.iterdir():
+            path.unlink()
+        place.rmdir()
 
 
 def device(name: str, sys_root: Path, dev: Path, owner: tuple[int, int] | None, mknod: Callable[..., None]) -> bool:
@@ -299,6 +316,7 @@ def say(text: str) -> None:
 def main(argv: list[str]) -> int:
     try:
         leave(to_leave(hierarchies(Path("/proc/self/mountinfo").read_text())), os.getpid())
+        end_probes(PROBES)
         user = pwd.getpwnam(USER)
         owner = user.pw_uid, user.pw_gid
         certificates(read(MIGRATION), PKI, owner)

@@ -176,6 +176,24 @@ def test_a_device_node_is_made_of_what_the_host_has(tmp_path: Path) -> None:
     assert len(made) == 1
 
 
+def test_a_probe_that_a_killed_libvirtd_left_is_ended(tmp_path: Path) -> None:
+    killed: list[int] = []
+    for name, pid, command in (
+        ("qmp-A", 7, "{}/monitor"),
+        ("qmp-B", 8, "somebody else's by now"),
+        ("domain-1-x", 9, "{}"),
+    ):
+        place = tmp_path / "qemu" / name
+        place.mkdir(parents=True)
+        (place / "qmp.pid").write_text(f"{pid}\n")
+        (tmp_path / "proc" / str(pid)).mkdir(parents=True)
+        (tmp_path / "proc" / str(pid) / "cmdline").write_text("qemu\0-qmp\0" + command.format(place))
+    (tmp_path / "qemu/qmp-C").mkdir()
+    start.end_probes(tmp_path / "qemu", tmp_path / "proc", lambda pid, _: killed.append(pid))
+    assert killed == [7]
+    assert os.listdir(tmp_path / "qemu") == ["domain-1-x"]
+
+
 SECRET, OWNER = "5c" * 32, (os.getuid(), os.getgid())
 
 

@@ -100,7 +100,7 @@ def leave(paths: Iterable[Path], pid: int) -> None:
 
 
 def end_probes(folder: Path, proc: Path = Path("/proc"), kill: Callable[[int, int], None] = os.kill) -> None:
-    """End QEMUs that a former libvirtd asked for their abilities when it was killed; instances have other directories."""
+    """End QEMUs that a killed libvirtd was asking for their abilities; instances have other directories."""
     for place in folder.glob("qmp-*"):
         try:
             pid = int((place / "qmp.pid").read_text())

@@ -16,6 +16,7 @@ from saltern.host.engine import Engine, image_ids
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 IMAGE, NAME = "saltern/nova-libvirt:2025.2", "libvirt_test"
+ADDRESS = "127.0.0.79"
 ON = {name: {"enabled": True} for name in ("openvswitch", "libvirt")}
 DOMAIN = """<domain type='qemu'><name>saltern-test</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>/usr/share/saltern/guest/vmlinuz</kernel>
@@ -34,7 +35,8 @@ class Hypervisor:
         text = json.dumps(
             cloud.spec(cloud.compiled(cloud.AIO, cloud="libvirt-test", services=ON), "aio", "nova_libvirt")
         )
-        self.spec: dict[str, Any] = {**json.loads(text), "name": NAME}
+        # an address that every machine has: it listens for other hypervisors
+        self.spec: dict[str, Any] = {**json.loads(text.replace("10.0.0.11", ADDRESS)), "name": NAME}
         own = {"/run/libvirt": root / "run", "/var/lib/saltern/facts/libvirt": self.facts}
         mounts = []
         for mount in self.spec["mounts"]:
@@ -132,3 +134,12 @@ def test_libvirtd_may_make_no_device_nodes(hypervisor: Hypervisor) -> None:
     status = Path(f"/proc/{shown['State']['Pid']}/status").read_text()
     (bounding,) = re.findall(r"^CapBnd:\s+(\w+)$", status, re.M)
     assert not int(bounding, 16) & 1 << 27, "CAP_MKNOD"
+
+
+def test_it_listens_for_others_who_show_a_certificate(hypervisor: Hypervisor) -> None:
+    remote = f"qemu+tls://{ADDRESS}/system"
+    assert hypervisor.virsh("-c", remote, "uri") == remote
+    # the right authority, and no certificate of one's own
+    script = f"mkdir -p /tmp/bare && cp /etc/pki/CA/cacert.pem /tmp/bare/ && virsh -c '{remote}?pkipath=/tmp/bare' uri"
+    code, out, err = hypervisor.engine.exec(NAME, ["sh", "-c", script], timeout=60)
+    assert code != 0 and remote not in out.decode(), err

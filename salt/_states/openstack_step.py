@@ -244,6 +244,7 @@ def first_cloud(name, model, remove=False):
 
     def work():
         plan = compiled.plan(_root(), model)
+        live.say(first.begins(plan, remove=bool(remove), test=test))
         done = first.act(_Salt(), plan, time.time, remove=bool(remove), test=test)
         for line in first.lines(done):
             live.say(line)

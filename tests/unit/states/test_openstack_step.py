@@ -163,7 +163,9 @@ def test_the_first_cloud_is_told_line_by_line(
     states["salt.state"].return_value = {"result": True, "changes": {"ret": {"ctl1": told}}, "comment": ""}
     ret = module.first_cloud("f", MODEL)
     assert ret["result"] is True and ret["changes"] == {"flavor tiny": "create"}
-    assert capsys.readouterr().err == "● flavor tiny   created\n● instance first ACTIVE\n"
+    first, rest = capsys.readouterr().err.split("\n", 1)
+    assert first == "◐ It is made on ctl1: flavors, images, networks, an instance, and its answer"
+    assert rest == "● flavor tiny   created\n● instance first ACTIVE\n"
     (call,) = states["salt.state"].call_args_list
     assert call.kwargs["sls"] == "openstack.host.first_cloud" and call.kwargs["tgt"] == ["ctl1"]
     assert module.first_cloud("f", "0" * 16)["result"] is False

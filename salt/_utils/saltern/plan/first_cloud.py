@@ -47,6 +47,13 @@ def act(salt: Salt, plan: Mapping[str, Any], clock: Callable[[], float], *, remo
     }
 
 
+def begins(plan: Mapping[str, Any], *, remove: bool, test: bool) -> str:
+    """What is said before: it may take a minute or two until there is more to say."""
+    what = "What would be made or removed is compared" if test else "It is removed" if remove else "It is made"
+    rest = "" if remove or test else ": flavors, images, networks, an instance, and its answer"
+    return f"◐ {what} on {plan.get('toolbox_host')}{rest}"
+
+
 def lines(done: Mapping[str, Any]) -> list[str]:
     """What is shown while the orchestration runs: one line a change, then how it ended."""
     width = max([len(key) for key in done["changes"]] + [0]) + 3

@@ -38,10 +38,10 @@ def assemble(answer: Any, hosts: Mapping[str, Any], *, silent: bool = False) -> 
 
 
 def _acceleration(answer: Any) -> dict[str, Any] | None:
-    """``{"value": "kvm" or "qemu", "reason"}`` as the host's libvirt container found it; None before it did."""
+    """``{"value": "kvm" or "qemu", "reason", "cpu"}`` as the host's libvirt container found it; None before it did."""
     facts = answer.get("facts") if isinstance(answer, Mapping) else None
     found = ((facts or {}).get("libvirt") or {}).get("acceleration") or {}
-    return {key: found.get(key, "") for key in ("value", "reason")} if found else None
+    return {key: found.get(key, "") for key in ("value", "reason", "cpu")} if found else None
 
 
 def good(data: Mapping[str, Any] | None) -> bool:
@@ -85,6 +85,20 @@ def _hypervisors(data: Mapping[str, Any]) -> Iterator[str]:
         size = f"{entry['vcpus_used']} of {entry['vcpus']} vCPU, {_gib(entry['memory_mb_used'], entry['memory_mb'])}"
         yield f"{title}{entry['host']}  {size}, {count(entry['running'], 'instance')}  {_runs(entry['acceleration'])}"
         title = " " * len(title)
+    found = _processors(data["hypervisors"])
+    if len(found) > 1:
+        yield "            their processors differ, running instances may not move from one to another:"
+        yield from (f"            {processor} on {names(hosts)}" for processor, hosts in sorted(found.items()))
+
+
+def _processors(hypervisors: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Hosts by the processor that their instances see. An emulated one is the same everywhere."""
+    found: dict[str, list[str]] = {}
+    for entry in hypervisors:
+        acceleration = entry["acceleration"] or {}
+        if acceleration.get("value") == "kvm" and acceleration.get("cpu"):
+            found.setdefault(acceleration["cpu"], []).append(entry["host"])
+    return found
 
 
 def _runs(acceleration: Mapping[str, Any] | None) -> str:

@@ -211,6 +211,29 @@ def test_status_is_good_when_agents_report() -> None:
         assert status.good({**data, "cloud_tells": cloud}) is good
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"a": ("kvm", "Old (6-1-1)"), "b": ("kvm", "New (6-2-1)"), "c": ("kvm", "Old (6-1-1)")}, True),
+        ({"a": ("kvm", "Old (6-1-1)"), "b": ("kvm", "Old (6-1-1)")}, False),
+        ({"a": ("kvm", "Old (6-1-1)"), "b": ("qemu", "New (6-2-1)")}, False),
+    ],
+)
+def test_processors_that_differ_are_told_where_instances_see_them(
+    found: dict[str, tuple[str, str]], told: bool
+) -> None:
+    sizes = {"type": "QEMU", "vcpus": 2, "vcpus_used": 0, "memory_mb": 1024, "memory_mb_used": 0, "running": 0}
+    answer = {"hypervisors": [{"host": host, **sizes} for host in found]}
+    facts = {
+        host: {"facts": {"libvirt": {"acceleration": {"value": value, "reason": "", "cpu": cpu}}}}
+        for host, (value, cpu) in found.items()
+    }
+    shown = "\n".join(instances.lines(instances.assemble(answer, facts), width=100, colour=False))
+    assert ("their processors differ" in shown) is told
+    if told:
+        assert "New (6-2-1) on b" in shown and "Old (6-1-1) on a, c" in shown
+
+
 def test_only_some_of_many_instances_are_shown_the_broken_ones_first() -> None:
     many = [
         {"id": str(n), "name": f"vm{n:02}", "host": "ctl1", "status": "ERROR" if n == 50 else "ACTIVE", "addresses": []}

@@ -125,12 +125,23 @@ def test_nobody_is_root_and_rights_are_counted(made: Any) -> None:
     assert (metadata["uid"], metadata["capabilities"], metadata["security"]) == (42435, [], [])
     switch = cloud.spec(made, "net1", "neutron_openvswitch_agent")
     assert switch["uid"] == 42435 and switch["security"] == []
+    declared = {"SYS_ADMIN", "NET_ADMIN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "SYS_PTRACE"}
+    sudo = {"SETUID", "SETGID"}
+    assert set(switch["capabilities"]) == declared | sudo
     for name in ("neutron_dhcp_agent", "neutron_l3_agent"):
         entry = cloud.spec(made, "net1", name)
         assert (entry["uid"], entry["devices"], entry["pid_host"], entry["read_only"]) == (42435, [], False, True)
+        assert set(entry["capabilities"]) == declared | sudo | {"NET_RAW", "NET_BIND_SERVICE", "KILL"}
         assert entry["security"] == ["systempaths=unconfined", "apparmor=unconfined"]
         (mount,) = [m for m in entry["mounts"] if m["target"] == "/run/netns"]
         assert (mount["propagation"], mount["create"]) == ("shared", "shared")
+
+
+def test_whoever_lives_by_the_message_queue_is_alive_while_it_holds_a_connection(made: Any) -> None:
+    for host, names in (("ctl1", SERVER[1:]), ("net1", AGENTS)):
+        for name in names:
+            assert cloud.spec(made, host, name)["liveness"]["connected"] == "10.0.0.11:5672"
+    assert cloud.spec(made, "ctl1", "neutron_server")["liveness"]["http"] == "http://10.0.0.11:19696/healthcheck"
 
 
 def test_the_secret_of_metadata_is_the_agents_alone(made: Any) -> None:

@@ -339,6 +339,18 @@ def test_what_a_boot_took_is_given_back(host: Host) -> None:
     assert host.do("restore") == [] and host.addresses("br-ex") == []
 
 
+def test_a_port_of_an_instance_that_is_down_is_brought_up(host: Host) -> None:
+    host.do("present", addresses=[])
+    host.inside("ip", "link", "add", "tap1", "type", "veth", "peer", "name", "guest1")
+    host.vsctl("add-port", "br-ex", "tap1", "--", "set", "Interface", "tap1", "external_ids:vm-uuid=1-2-3")
+    host.until(lambda: host.get("Interface", "tap1", "admin_state") == "down")
+    assert host.do("restore") == ["tap1 of instance 1-2-3 was down and is up again"]
+    host.until(lambda: host.get("Interface", "tap1", "admin_state") == "up")
+    assert host.do("restore") == []
+    host.vsctl("del-port", "tap1")
+    host.inside("ip", "link", "del", "tap1")
+
+
 def test_an_uplink_whose_minion_was_killed_while_it_watched_is_taken_off(host: Host) -> None:
     host.do("present", interface="up1")
     assert "until" not in host.get("Port", "up1", "external_ids")

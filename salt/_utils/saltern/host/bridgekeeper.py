@@ -1,7 +1,8 @@
 """Keeps what Saltern gave to bridges, beside the health engine and without a master.
 
 At a boot the switch makes its bridges anew from its database, but nobody gives them their addresses; and a minion that
-was killed while it attached an uplink cannot take it off again. Both are found here within seconds.
+was killed while it attached an uplink cannot take it off again. Both are found here within seconds, and so are ports of
+instances that are down though nobody wants it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from saltern.host.ovsdb import SOCKET, NoDatabase, Ovsdb, many
 
 log = logging.getLogger(__name__)
 
-EVERY = 10.0  # seconds
+EVERY = 3.0  # seconds
 
 
 def start(sleep: Callable[[float], None] = time.sleep) -> threading.Thread:
-    """Look every ten seconds, and within one when the switch was started, in a thread that ends with the process."""
+    """Look every three seconds, and within one when the switch was started, in a thread that ends with the process."""
 
     def keep() -> None:
         seen, looked = "", 0.0
@@ -84,10 +85,23 @@ def restore(world: bridges.World) -> list[str]:
             links = world.links.all()
             for name, addresses in given.items():
                 done += _readdress(world.links, links.get(name), addresses)
+        done += _lift(database, world.links)
         for row in rows:
             if way := underlay.marked(row["external_ids"].get(underlay.TUNNEL, "")):
                 underlay.settle(way, database, world.links, os.path.dirname(database.path))
     return done
+
+
+def _lift(database: Ovsdb, links: Links) -> Iterator[str]:
+    """Instances' ports that are down: the switch may have put them there.
+
+    Nova names the port before libvirt makes the tap and brings it up at once. The switch, which has just seen it made,
+    sets it promiscuous with the flags that it last knew of, and "up" is lost between the two.
+    """
+    for row in database.select("Interface", ["name", "external_ids", "admin_state"]):
+        if row["admin_state"] == "down" and "vm-uuid" in row["external_ids"]:
+            links.up(row["name"])
+            yield f"{row['name']} of instance {row['external_ids']['vm-uuid']} was down and is up again"
 
 
 def _overdue(database: Ovsdb, now: float) -> Iterator[tuple[str, str]]:

@@ -63,6 +63,11 @@ def test_acceleration_is_what_the_host_was_found_to_have_unless_somebody_says_so
     assert (chosen["cpu_mode"], chosen["cpu_models"]) == (["custom"], ["Nehalem,Haswell"])
 
 
+def test_the_log_of_an_instance_needs_no_terminal_of_another_container(made: Any) -> None:
+    found = conf(made, "cmp1", "nova_compute")["serial_console"]
+    assert (found["enabled"], found["proxyclient_address"]) == (["true"], ["127.0.0.1"])
+
+
 def test_rights_are_those_of_the_programs_that_sudo_starts(made: Any) -> None:
     spec = cloud.spec(made, "cmp1", "nova_compute")
     declared = {"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "NET_ADMIN", "SYS_ADMIN"}

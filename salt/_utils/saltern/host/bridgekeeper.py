@@ -98,10 +98,14 @@ def _lift(database: Ovsdb, links: Links) -> Iterator[str]:
     Nova names the port before libvirt makes the tap and brings it up at once. The switch, which has just seen it made,
     sets it promiscuous with the flags that it last knew of, and "up" is lost between the two.
     """
-    for row in database.select("Interface", ["name", "external_ids", "admin_state"]):
-        if row["admin_state"] == "down" and "vm-uuid" in row["external_ids"]:
-            links.up(row["name"])
-            yield f"{row['name']} of instance {row['external_ids']['vm-uuid']} was down and is up again"
+    rows = database.select("Interface", ["name", "external_ids", "admin_state"])
+    down = [row for row in rows if row["admin_state"] == "down" and "vm-uuid" in row["external_ids"]]
+    there = links.all() if down else {}
+    for row in down:
+        link = there.get(row["name"])
+        if link is not None and not link.up:  # the database learns of it seconds later
+            links.up(link.name)
+            yield f"{link.name} of instance {row['external_ids']['vm-uuid']} was down and is up again"
 
 
 def _overdue(database: Ovsdb, now: float) -> Iterator[tuple[str, str]]:

@@ -159,6 +159,44 @@ print("owner", os.stat("/tmp/file").st_uid)
     assert "owner 0" in text, text
 
 
+def test_agents_of_neutron_may_start_their_privileged_halves_and_rootwrap_and_nothing_else(start: Start) -> None:
+    helper = "sudo -n privsep-helper --config-file /etc/neutron/neutron.conf"
+    rootwrap = "neutron-rootwrap /usr/local/etc/neutron/rootwrap.conf"
+    agents = start(
+        "neutron-agents",
+        {
+            "command": "sleep 600",
+            "config_files": [entry("neutron.conf", "/etc/neutron/neutron.conf", "0600", "neutron")],
+        },
+        {"neutron.conf": f"[privsep]\nhelper_command = {helper}\n[agent]\nroot_helper = sudo -n {rootwrap}\n"},
+        writable=["/etc/neutron"],
+        CapAdd=["SYS_ADMIN", "NET_ADMIN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "SYS_PTRACE", "SETUID", "SETGID"],
+        SecurityOpt=[],
+    )
+    agents.until(lambda: agents.run("test", "-s", "/etc/neutron/neutron.conf")[0] == 0)
+    assert agents.run("id", "-un") == (0, "neutron\n")
+    for command in (
+        "id",
+        f"{helper.removeprefix('sudo -n ')} --privsep_context os.system --privsep_sock_path /tmp/a/s",
+        "neutron-rootwrap /etc/neutron/neutron.conf id",
+    ):
+        code, text = agents.run("sudo", "-n", *command.split())
+        assert code != 0 and "password is required" in text, text
+    code, text = agents.run("sudo", "-n", *rootwrap.split(), "id")
+    assert code == 99 and "no filter matched" in text, text
+    code, text = agents.run("sudo", "-n", *rootwrap.split(), "ovs-ofctl", "--version")
+    assert code == 0 and "Open vSwitch" in text, text
+    call = """
+from oslo_config import cfg
+cfg.CONF([], project="neutron", default_config_files=["/etc/neutron/neutron.conf"])
+from neutron.privileged.agent.linux import ip_lib
+ip_lib.create_interface("test0", None, "veth", peer={"ifname": "test1"})
+print("made", ip_lib.get_link_id("test0", None, raise_exception=False) is not None)
+"""
+    code, text = agents.run("python3", "-c", call)
+    assert "made True" in text, text
+
+
 def test_rabbitmq_answers_and_comes_back_on_its_data_after_a_kill(start: Start) -> None:
     conf = "listeners.tcp.1 = 127.0.0.1:5672\nmanagement.tcp.ip = 127.0.0.1\nlog.console = true\nlog.file = false\n"
     files = {

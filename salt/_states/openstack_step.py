@@ -24,6 +24,7 @@ from saltern.contract.names import MASTER_ROOT
 from saltern.plan import compiled, session, view
 from saltern.plan import first_cloud as first
 from saltern.plan.ask import Asker
+from saltern.plan.lock import RunLock
 from saltern.plan.stepper import Order, Stepper
 from saltern.terminal import live, noise
 
@@ -244,6 +245,8 @@ def first_cloud(name, model, remove=False):
 
     def work():
         plan = compiled.plan(_root(), model)
+        if not test:
+            RunLock(_root()).refuse()
         live.say(first.begins(plan, remove=bool(remove), test=test))
         done = first.act(_Salt(), plan, time.time, remove=bool(remove), test=test)
         for line in first.lines(done):

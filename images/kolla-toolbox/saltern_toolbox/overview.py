@@ -72,20 +72,25 @@ def hypervisors(apis):
 
 
 def instances(apis):
-    """Instances of all projects, by name."""
+    """Instances of all projects, by name. Nova hears of a new floating address late: Neutron is asked."""
     found = apis.compute.get("/servers/detail", all_tenants=1, limit=MOST)["servers"]
-    return sorted(map(instance, found), key=lambda entry: (entry["name"], entry["id"]))
+    floating = {}
+    for entry in apis.network.get("/floatingips")["floatingips"] if found else ():
+        device = (entry.get("port_details") or {}).get("device_id")
+        floating.setdefault(device, []).append(entry["floating_ip_address"])
+    listed = [instance(server, floating.get(server["id"], [])) for server in found]
+    return sorted(listed, key=lambda entry: (entry["name"], entry["id"]))
 
 
-def instance(server):
-    """The few fields of a server that people ask for."""
+def instance(server, floating=None):
+    """The few fields of a server that people ask for; ``floating`` are its floating addresses as Neutron knows them."""
     addresses = addresses_of(server)
     return {
         "id": server["id"],
         "name": server["name"],
         "host": server.get("OS-EXT-SRV-ATTR:host"),
         "status": server["status"],
-        "addresses": addresses["fixed"] + addresses["floating"],
+        "addresses": addresses["fixed"] + (addresses["floating"] if floating is None else floating),
     }
 
 

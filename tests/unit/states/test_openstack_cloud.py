@@ -138,13 +138,14 @@ def test_in_test_mode_it_says_what_would_be() -> None:
 
 def test_a_failure_is_told_once() -> None:
     salt = Salt(
-        {"changes": {}, "comment": "instance first is ERROR: no"},
+        {"changes": {}, "comment": "the key is there", "result": True},
+        {"changes": {}, "comment": "instance first is ERROR: no", "result": False},
         {"changes": {}, "comment": "One or more requisite failed", "__state_ran__": False},
         result=False,
     )
     done = act(salt)
-    assert (done["result"], done["comment"]) == (False, "instance first is ERROR: no")
-    assert first_cloud.lines(done) == ["✗ instance first is ERROR: no"]
+    assert (done["result"], done["comment"]) == (False, "the key is there\ninstance first is ERROR: no")
+    assert first_cloud.lines(done) == ["● the key is there", "✗ instance first is ERROR: no"]
 
 
 @pytest.mark.parametrize(

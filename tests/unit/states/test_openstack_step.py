@@ -169,3 +169,10 @@ def test_the_first_cloud_is_told_line_by_line(
     (call,) = states["salt.state"].call_args_list
     assert call.kwargs["sls"] == "openstack.host.first_cloud" and call.kwargs["tgt"] == ["ctl1"]
     assert module.first_cloud("f", "0" * 16)["result"] is False
+
+
+def test_the_first_cloud_is_refused_at_once_while_a_run_is_open(module: ModuleType, states: dict[str, Any]) -> None:
+    module.begin("b", "deploy", MODEL)
+    ret = module.first_cloud("f", MODEL)
+    assert ret["result"] is False and "is open" in ret["comment"]
+    states["salt.state"].assert_not_called()

@@ -149,6 +149,7 @@ class Api:
 
     def made_floatingips(self, made: Thing) -> None:
         made["floating_ip_address"] = "172.29.0.100"
+        made["port_details"] = {"device_id": self._find("ports", made["port_id"])["device_id"]}
 
     def get_os_keypairs(self, _rest: list[str], _query: Thing) -> Any:
         return {"keypairs": [{"keypair": dict(t)} for t in self.cloud.things["os-keypairs"]]}

@@ -289,7 +289,7 @@ def test_the_overview_tells_what_there_is(ask: Any, cloud: openstack.Cloud) -> N
     ]  # fmt: skip
     (instance,) = answer["instances"]
     assert (instance["name"], instance["host"], instance["status"]) == ("first", "cmp1", "ACTIVE")
-    assert instance["addresses"] == ["10.9.0.5"]
+    assert instance["addresses"] == ["10.9.0.5", "172.29.0.100"]
 
 
 def test_an_overview_shows_what_it_can_and_names_who_is_away_once(ask: Any, cloud: openstack.Cloud) -> None:

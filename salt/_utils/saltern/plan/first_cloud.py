@@ -17,34 +17,31 @@ Result = dict[str, Any]
 
 
 def act(salt: Salt, plan: Mapping[str, Any], clock: Callable[[], float], *, remove: bool, test: bool) -> Result:
-    """Make or remove it.
+    """Make or remove it. Whoever calls has seen to it that no run is open (`saltern.plan.lock.RunLock.refuse`).
 
     plan
         The compiled plan whose toolbox host does it.
     clock
         Seconds since the epoch.
 
-    Returns the fields of a state. Raises SalternError where no host has the toolbox.
+    Returns the fields of a state, and ``told``: each comment with whether it is a good one.
+
+    Raises SalternError where no host has the toolbox.
     """
     host = plan.get("toolbox_host")
     if not host:
         raise SalternError("no host has the toolbox", hint="One host needs the role control (openstack:hosts)")
-    begun = clock()
     ret = salt.call(SLS, [host], {**asked(plan, "first_cloud", clock), "remove": remove})
     states = _states(ret, host)
     changes = {key: value for state in states for key, value in (state.get("changes") or {}).items()}
-    comment = [str(state["comment"]) for state in states if _told(state)]
+    told = [(state.get("result") is not False, str(state["comment"])) for state in states if _told(state)]
     if not states:
-        comment = [_error(ret, host)]
+        told = [(False, _error(ret, host))]
     if not changes and ret.get("result") is not False:
-        comment.insert(0, "Nothing to do")
+        told.insert(0, (True, "Nothing to do"))
     result = False if ret.get("result") is False else None if test and changes else True
-    return {
-        "result": result,
-        "changes": changes,
-        "comment": "\n".join(comment),
-        "seconds": clock() - begun,
-    }
+    comment = "\n".join(text for _, text in told)
+    return {"result": result, "changes": changes, "comment": comment, "told": told}
 
 
 def begins(plan: Mapping[str, Any], *, remove: bool, test: bool) -> str:
@@ -57,10 +54,11 @@ def begins(plan: Mapping[str, Any], *, remove: bool, test: bool) -> str:
 def lines(done: Mapping[str, Any]) -> list[str]:
     """What is shown while the orchestration runs: one line a change, then how it ended."""
     width = max([len(key) for key in done["changes"]] + [0]) + 3
-    mark = {True: "●", None: "○", False: "●"}[done["result"]]
+    mark = "○" if done["result"] is None else "●"
     shown = [f"{mark} {key:<{width}}{_past(value, done['result'])}" for key, value in done["changes"].items()]
-    last = "✗" if done["result"] is False else "●"
-    return [*shown, *(f"{last} {line}" for line in done["comment"].splitlines() if line)]
+    return shown + [
+        f"{'●' if good else '✗'} {line}" for good, text in done["told"] for line in text.splitlines() if line
+    ]
 
 
 def _past(what: str, result: bool | None) -> str:

@@ -88,6 +88,12 @@ class RunLock:
             return None
         return _parse(_text(self.path))
 
+    def refuse(self) -> None:
+        """For work beside runs that must not meet one. Raises LockHeld, which names the run, while one is open."""
+        holder = self.read()
+        if holder is not None:
+            raise _refusal(holder)
+
     def holder_pid(self) -> int | None:
         """Process that holds the lock (it may have closed its run already), None when it is free."""
         if _held is not None and _held[1] == os.getpid() and _held[3] == self.path:

@@ -31,6 +31,7 @@ from saltern.terminal import live, noise
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+FIRST_CLOUD_SECONDS = 1800.0  # the toolbox bounds each of its waits, this bounds their sum
 
 
 def __virtual__():
@@ -54,11 +55,11 @@ class _Salt:
             expect_minions=True,
         )
 
-    def ask(self, sls, hosts, step):
-        kwarg = {"test": True, "queue": True, "pillar": {"saltern_step": dict(step)}}
+    def ask(self, sls, hosts, step, test=True, **options):
+        kwarg = {"test": test, "queue": True, "pillar": {"saltern_step": dict(step)}}
         with salt.client.LocalClient(mopts=dict(__opts__)) as client:
             asker = Asker(client, lambda: salt.utils.jid.gen_jid(__opts__))
-            return asker.ask(hosts, "state.sls", [sls], kwarg)
+            return asker.ask(hosts, "state.sls", [sls], kwarg, **options)
 
     def fire(self, tag, data):
         with salt.utils.event.get_master_event(__opts__, __opts__["sock_dir"], listen=False) as bus:
@@ -243,12 +244,15 @@ def first_cloud(name, model, remove=False):
     noise.quiet()
     test = bool(__opts__.get("test"))
 
+    def ask(sls, host, step, test):
+        return _Salt().ask(sls, [host], step, test=test, limit=FIRST_CLOUD_SECONDS)
+
     def work():
         plan = compiled.plan(_root(), model)
         if not test:
             RunLock(_root()).refuse()
         live.say(first.begins(plan, remove=bool(remove), test=test))
-        done = first.act(_Salt(), plan, time.time, remove=bool(remove), test=test)
+        done = first.act(ask, plan, time.time, remove=bool(remove), test=test)
         for line in first.lines(done):
             live.say(line)
         return {key: done[key] for key in ("result", "changes", "comment")}

@@ -7,6 +7,7 @@ from salt.exceptions import CommandExecutionError
 
 from saltern.contract.errors import SalternError
 from saltern.plan import first_cloud
+from saltern.plan.ask import Answers
 from unit.adapters import load
 
 INSTANCE = {
@@ -98,14 +99,13 @@ def test_in_test_mode_nobody_is_asked() -> None:
 class Salt:
     """Answers the one state run."""
 
-    def __init__(self, *states: Any, result: bool = True) -> None:
-        answer = {f"s_|-{n}_|-{n}_|-f": {"__run_num__": n, **state} for n, state in enumerate(states)}
-        self.ret = {"result": result, "changes": {"ret": {"ctl1": answer}}, "comment": "States ran"}
+    def __init__(self, *states: Any) -> None:
+        self.answer: Any = {f"s_|-{n}_|-{n}_|-f": {"__run_num__": n, **state} for n, state in enumerate(states)}
         self.calls: list[Any] = []
 
-    def call(self, sls: str, hosts: Any, step: Any) -> Any:
-        self.calls.append((sls, hosts, step))
-        return self.ret
+    def __call__(self, sls: str, host: str, step: Any, test: bool) -> Answers:
+        self.calls.append((sls, host, step, test))
+        return Answers(returns={} if self.answer is None else {host: self.answer})
 
 
 PLAN = {"digest": "d" * 16, "toolbox_host": "ctl1"}
@@ -118,8 +118,8 @@ def act(salt: Any, **more: Any) -> Any:
 def test_the_toolbox_host_is_asked_outside_of_any_run() -> None:
     salt = Salt({"changes": {"flavor tiny": "create"}, "comment": "made"}, {"changes": {}, "comment": "answers"})
     done = act(salt, remove=True)
-    ((sls, hosts, step),) = salt.calls
-    assert (sls, hosts) == ("openstack.host.first_cloud", ["ctl1"])
+    ((sls, host, step, test),) = salt.calls
+    assert (sls, host, test) == ("openstack.host.first_cloud", "ctl1", False)
     assert (step["run"], step["model"], step["remove"]) == ("", "d" * 16, True)
     assert (done["result"], done["changes"], done["comment"]) == (True, {"flavor tiny": "create"}, "made\nanswers")
     assert first_cloud.lines(done) == ["● flavor tiny   created", "● made", "● answers"]
@@ -141,7 +141,6 @@ def test_a_failure_is_told_once() -> None:
         {"changes": {}, "comment": "the key is there", "result": True},
         {"changes": {}, "comment": "instance first is ERROR: no", "result": False},
         {"changes": {}, "comment": "One or more requisite failed", "__state_ran__": False},
-        result=False,
     )
     done = act(salt)
     assert (done["result"], done["comment"]) == (False, "the key is there\ninstance first is ERROR: no")
@@ -149,12 +148,13 @@ def test_a_failure_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(False, "ctl1 does not answer"), (["no sls", "at all"], "no sls; at all")]
+    ("answer", "expected"), [(None, "ctl1 does not answer"), (["no sls", "at all"], "no sls; at all")]
 )
 def test_a_host_without_an_answer_of_states(answer: Any, expected: str) -> None:
-    salt = Salt(result=False)
-    salt.ret["changes"]["ret"]["ctl1"] = answer
-    assert act(salt)["comment"] == expected
+    salt = Salt()
+    salt.answer = answer
+    done = act(salt)
+    assert (done["result"], done["comment"]) == (False, expected)
 
 
 def test_a_cloud_without_a_toolbox() -> None:

@@ -157,22 +157,27 @@ def test_a_forked_step_dies_with_its_parent_and_the_parent_itself_does_not(modul
 
 
 def test_the_first_cloud_is_told_line_by_line(
-    module: ModuleType, states: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {"1": {"__run_num__": 0, "changes": {"flavor tiny": "create"}, "comment": "instance first ACTIVE"}}
-    states["salt.state"].return_value = {"result": True, "changes": {"ret": {"ctl1": told}}, "comment": ""}
+    told = {"1": {"__run_num__": 0, "result": True, "changes": {"flavor tiny": "create"}, "comment": "first ACTIVE"}}
+    ask = mock.Mock(return_value=Answers(returns={"ctl1": told}))
+    monkeypatch.setattr(module._Salt, "ask", ask)
     ret = module.first_cloud("f", MODEL)
     assert ret["result"] is True and ret["changes"] == {"flavor tiny": "create"}
     first, rest = capsys.readouterr().err.split("\n", 1)
     assert first == "◐ It is made on ctl1: flavors, images, networks, an instance, and its answer"
-    assert rest == "● flavor tiny   created\n● instance first ACTIVE\n"
-    (call,) = states["salt.state"].call_args_list
-    assert call.kwargs["sls"] == "openstack.host.first_cloud" and call.kwargs["tgt"] == ["ctl1"]
+    assert rest == "● flavor tiny   created\n● first ACTIVE\n"
+    sls, hosts, _step = ask.call_args.args
+    assert (sls, hosts, ask.call_args.kwargs["test"]) == ("openstack.host.first_cloud", ["ctl1"], False)
     assert module.first_cloud("f", "0" * 16)["result"] is False
 
 
-def test_the_first_cloud_is_refused_at_once_while_a_run_is_open(module: ModuleType, states: dict[str, Any]) -> None:
+def test_the_first_cloud_is_refused_at_once_while_a_run_is_open(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = mock.Mock()
+    monkeypatch.setattr(module._Salt, "ask", ask)
     module.begin("b", "deploy", MODEL)
     ret = module.first_cloud("f", MODEL)
     assert ret["result"] is False and "is open" in ret["comment"]
-    states["salt.state"].assert_not_called()
+    ask.assert_not_called()

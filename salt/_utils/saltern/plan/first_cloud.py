@@ -9,16 +9,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from saltern.contract.errors import SalternError
-from saltern.plan.stepper import Salt, asked
+from saltern.plan.ask import Answers
+from saltern.plan.stepper import asked
 
 SLS = "openstack.host.first_cloud"
 
 Result = dict[str, Any]
+# Runs an SLS on one host with a step as pillar, in test mode or not: (sls, host, step, test).
+Ask = Callable[[str, str, Mapping[str, Any], bool], Answers]
 
 
-def act(salt: Salt, plan: Mapping[str, Any], clock: Callable[[], float], *, remove: bool, test: bool) -> Result:
+def act(ask: Ask, plan: Mapping[str, Any], clock: Callable[[], float], *, remove: bool, test: bool) -> Result:
     """Make or remove it. Whoever calls has seen to it that no run is open (`saltern.plan.lock.RunLock.refuse`).
 
+    ask
+        Not ``salt.state``: that tells nothing of states without changes.
     plan
         The compiled plan whose toolbox host does it.
     clock
@@ -31,16 +36,17 @@ def act(salt: Salt, plan: Mapping[str, Any], clock: Callable[[], float], *, remo
     host = plan.get("toolbox_host")
     if not host:
         raise SalternError("no host has the toolbox", hint="One host needs the role control (openstack:hosts)")
-    ret = salt.call(SLS, [host], {**asked(plan, "first_cloud", clock), "remove": remove})
-    states = _states(ret, host)
+    answers = ask(SLS, host, {**asked(plan, "first_cloud", clock), "remove": remove}, test)
+    states = _states(answers.returns.get(host))
     changes = {key: value for state in states for key, value in (state.get("changes") or {}).items()}
     told = [(state.get("result") is not False, str(state["comment"])) for state in states if _told(state)]
     if not states:
-        told = [(False, _error(ret, host))]
-    if not changes and ret.get("result") is not False:
+        told = [(False, _error(answers.returns.get(host), host))]
+    good = all(fine for fine, _ in told)
+    if good and not changes:
         told.insert(0, (True, "Nothing to do"))
-    result = False if ret.get("result") is False else None if test and changes else True
     comment = "\n".join(text for _, text in told)
+    result = False if not good else None if test and changes else True
     return {"result": result, "changes": changes, "comment": comment, "told": told}
 
 
@@ -67,14 +73,12 @@ def _past(what: str, result: bool | None) -> str:
     return f"{'would be ' if result is None else ''}{done} {rest}".rstrip()
 
 
-def _states(ret: Mapping[str, Any], host: str) -> list[Mapping[str, Any]]:
-    answer = ((ret.get("changes") or {}).get("ret") or {}).get(host)
-    if not isinstance(answer, Mapping):
+def _states(answer: Any) -> list[Mapping[str, Any]]:
+    """The host's states in the order in which they ran; none where it answered with something else."""
+    found = list(answer.values()) if isinstance(answer, Mapping) else []
+    if not all(isinstance(state, Mapping) for state in found):
         return []
-    return sorted(
-        (state for state in answer.values() if isinstance(state, Mapping)),
-        key=lambda state: state.get("__run_num__", 0),
-    )
+    return sorted(found, key=lambda state: state.get("__run_num__", 0))
 
 
 def _told(state: Mapping[str, Any]) -> bool:
@@ -82,8 +86,7 @@ def _told(state: Mapping[str, Any]) -> bool:
     return bool(state.get("__state_ran__", True)) and state.get("comment") not in ("", None, "Nothing to do")
 
 
-def _error(ret: Mapping[str, Any], host: str) -> str:
-    answer = ((ret.get("changes") or {}).get("ret") or {}).get(host)
-    if answer in (None, False):
+def _error(answer: Any, host: str) -> str:
+    if answer in (None, False, {}):
         return f"{host} does not answer"
     return "; ".join(map(str, answer)) if isinstance(answer, list) else str(answer)

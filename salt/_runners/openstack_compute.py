@@ -40,6 +40,8 @@ def hosts_discover(force=True):
     if not host or "nova_conductor" not in model["containers"]:
         hint = "openstack:services:nova:enabled: true, then salt-run state.orch openstack.deploy"
         return front.answer("error", {"message": "no compute service is deployed", "hint": hint}, front.FAILED)
+    # What the minion remembers may be of a run that was open then, and it would wait for that one.
+    _front().ask([host], "saltutil.refresh_pillar", [], {"wait": True})
     arguments = ["nova", "discover_hosts"]
     answers = _front().ask([host], "openstack_toolbox.run_job", arguments, {"force": bool(force)}, limit=SECONDS)
     if host in answers.failed:

@@ -33,6 +33,9 @@ class Asked:
         self.asked: list[Any] = []
 
         def ask(_: Any, hosts: list[str], function: str, args: Any, kwargs: Any, **options: Any) -> Answers:
+            if function == "saltutil.refresh_pillar":
+                assert not self.asked and kwargs == {"wait": True}, "before the job, which looks into it"
+                return Answers(returns={"ctl1": True})
             self.asked.append((hosts, function, args, kwargs))
             assert options["limit"] > 900, "longer than the job may take"
             return answers

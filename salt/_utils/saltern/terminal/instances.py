@@ -83,8 +83,11 @@ def _hypervisors(data: Mapping[str, Any]) -> Iterator[str]:
     title = "Hypervisors "
     for entry in data["hypervisors"]:
         size = f"{entry['vcpus_used']} of {entry['vcpus']} vCPU, {_gib(entry['memory_mb_used'], entry['memory_mb'])}"
-        yield f"{title}{entry['host']}  {size}, {count(entry['running'], 'instance')}  {_runs(entry['acceleration'])}"
+        runs, why = _runs(entry["acceleration"])
+        yield f"{title}{entry['host']}  {size}, {count(entry['running'], 'instance')}, {runs}"
         title = " " * len(title)
+        if why:
+            yield f"{title}{' ' * len(entry['host'])}  {why}"
     found = _processors(data["hypervisors"])
     if len(found) > 1:
         yield "            their processors differ, running instances may not move from one to another:"
@@ -101,12 +104,11 @@ def _processors(hypervisors: Iterable[Mapping[str, Any]]) -> dict[str, list[str]
     return found
 
 
-def _runs(acceleration: Mapping[str, Any] | None) -> str:
+def _runs(acceleration: Mapping[str, Any] | None) -> tuple[str, str]:
+    """How instances run, and why not faster."""
     if not acceleration:
-        return "acceleration not known"
-    if acceleration["value"] == "kvm":
-        return "KVM"
-    return f"{EMULATED} ({acceleration['reason']})"
+        return "acceleration not known", ""
+    return ("KVM", "") if acceleration["value"] == "kvm" else (EMULATED, f"no KVM: {acceleration['reason']}")
 
 
 def _gib(used: int, size: int) -> str:

@@ -1,4 +1,7 @@
-"""One cloud on two hosts of a rig for the whole session; every test leaves it deployed, with the base model."""
+"""One cloud on two hosts of a rig for the whole session; every test leaves it deployed, with the base model.
+
+The compute tests have a larger one of their own, with instances.
+"""
 
 import logging
 import time
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rig import twohosts
+from rig import compute, twohosts
 from rig.cloud import SaltCloud
 from rig.openstackapi import OpenStack, login
 from rig.rig import Rig
@@ -54,6 +57,20 @@ def _picture(cloud: SaltCloud) -> dict[str, Any]:
         "services": sorted(path.name for path in services.iterdir()),
         "containers": {host: {n: c[0] for n, c in names.items()} for host, names in cloud.containers().items()},
     }
+
+
+@pytest.fixture(scope="module")
+def compute_cloud() -> Iterator[SaltCloud]:
+    """Two hypervisors, and a third host that waits. It is large, so it lives no longer than its tests."""
+    with Rig(compute.NAMES) as rig, SaltCloud(rig) as cloud:
+        cloud.write_pillar("init.sls", compute.model(cloud))
+        cloud.start_master()
+        cloud.verb("secrets_generate")
+        cloud.start()
+        begun = time.monotonic()
+        cloud.deploy()
+        cloud.notes["first deploy"] = time.monotonic() - begun
+        yield cloud
 
 
 @pytest.fixture

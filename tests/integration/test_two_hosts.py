@@ -52,7 +52,7 @@ def assert_nothing_done(cloud: SaltCloud) -> dict[str, Any]:
     assert sum(made.count("exec") for made in kinds.values()) <= 3, calls  # one exec: create, start, inspect
     jobs = [event.data for event in cloud.events.seen("salt/job/*/new", mark) if event.data["fun"].startswith("state.")]
     ran = [minion for job in jobs for minion in job["minions"]]
-    assert sorted(ran) == sorted(cloud.rig.names), "one state run per host"
+    assert sorted(ran) == sorted(cloud.plan()["hosts"]), "one state run per host"
     assert "Nothing to do" in done.stderr + done.stdout
     return {"seconds": time.time() - since}
 

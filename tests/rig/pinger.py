@@ -1,4 +1,4 @@
-"""A ping that runs all along in a host, and what it lost between two marks."""
+"""A ping that runs all along in a host, and how long it was not answered between two marks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ REPLY = re.compile(r"icmp_seq=(\d+) ttl=")
 class Pinger:
     """``ping`` five times a second; use it as a context manager.
 
+    patience
+        Seconds to wait for an answer, also for the first one.
     gap()
-        The longest time without an answer since ``mark()``, seconds; an answer every ``PERIOD`` is a gap of nothing.
+        The longest time of which nothing was answered since ``mark()``, seconds. It counts pings that were never
+        answered: an answer that comes late on a busy machine is no gap.
     """
 
-    def __init__(self, host: Host, address: str) -> None:
-        self.host, self.address = host, address
-        self.replies: list[float] = []
-        self._mark = 0.0
+    def __init__(self, host: Host, address: str, patience: float = 60) -> None:
+        self.host, self.address, self.patience = host, address, patience
+        self.answers: dict[int, float] = {}  # number of the ping → when it was answered
+        self._mark = 0
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Pinger:
@@ -42,7 +45,6 @@ class Pinger:
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         self.mark()
-        self.answered()
         return self
 
     def __exit__(
@@ -55,22 +57,24 @@ class Pinger:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            if REPLY.search(line):
-                self.replies.append(time.monotonic())
+            if found := REPLY.search(line):
+                self.answers[int(found[1])] = time.monotonic()
 
     def mark(self) -> None:
-        self._mark = time.monotonic()
+        """Count from the newest answer on; waits for one."""
+        self._mark = self.answered()
 
-    def answered(self, timeout: float = 60) -> None:
-        """Wait for an answer from now on. Raises TimeoutError."""
-        since, deadline = time.monotonic(), time.monotonic() + timeout
-        while not (self.replies and self.replies[-1] > since):
+    def answered(self) -> int:
+        """Wait for an answer from now on; its number. Raises TimeoutError."""
+        known, deadline = max(list(self.answers), default=0), time.monotonic() + self.patience
+        while (newest := max(list(self.answers), default=0)) <= known:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.address} does not answer a ping from {self.host.name}")
             time.sleep(0.05)  # a condition of another process
+        return newest
 
     def gap(self) -> float:
-        """The longest silence since the mark that was longer than two periods and a bit; 0 when there was none."""
-        times = [self._mark, *(at for at in list(self.replies) if at > self._mark), time.monotonic()]
-        longest = max(later - earlier for earlier, later in itertools.pairwise(times))
-        return longest if longest > 3 * PERIOD else 0.0
+        """See the class. Waits for an answer, as a silence may still go on. Raises TimeoutError."""
+        answered = [number for number in (*list(self.answers), self.answered()) if number >= self._mark]
+        longest = max(later - earlier - 1 for earlier, later in itertools.pairwise(sorted({*answered, self._mark})))
+        return round(longest * PERIOD, 1)

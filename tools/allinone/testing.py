@@ -18,8 +18,18 @@ from allinone.console import Console, Stop, duration
 from allinone.layout import STATE_ROOT, Layout
 from allinone.made import Made
 
-# The rig's hosts: bridges, an init for the containers, a client for the engine's socket; a registry to push to.
-PACKAGES = [*packages.ALWAYS, "curl", "docker-registry", "ebtables", "git", "procps", "tini", "util-linux"]
+# The rig's hosts: bridges, an init for the containers, a client for the engine's socket, a ping; a registry to push to.
+PACKAGES = [
+    *packages.ALWAYS,
+    "curl",
+    "docker-registry",
+    "ebtables",
+    "git",
+    "iputils-ping",
+    "procps",
+    "tini",
+    "util-linux",
+]
 STAGES = ("unit", "render", "functional", "integration", "cluster")
 
 

@@ -104,13 +104,13 @@ def test_a_test_run_changes_nothing_and_says_what_it_would(deployed: SaltCloud) 
 
 def test_an_added_backend_is_a_reload_and_nothing_else(deployed: SaltCloud) -> None:
     """A second host joins the service's role: its container is created, HAProxy reloads, all else stays."""
-    twohosts.add_plain(deployed, 1, role="compute", frontend=True)
+    twohosts.add_plain(deployed, 1, role="storage", frontend=True)
     hosts = twohosts.model(deployed)["openstack"]["hosts"]
-    hosts["ctl1"]["roles"].append("compute")
+    hosts["ctl1"]["roles"].append("storage")
     twohosts.write(deployed, hosts=hosts)
     deployed.deploy()
     before = deployed.containers()
-    hosts["db1"]["roles"].append("compute")
+    hosts["db1"]["roles"].append("storage")
     twohosts.write(deployed, hosts=hosts)
     deployed.deploy()
     assert deployed.changes() == {"ctl1": {"haproxy": "reload"}, "db1": {"plain_0": "create"}}

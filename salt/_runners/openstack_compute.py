@@ -38,7 +38,7 @@ def hosts_discover(force=True):
         return problem
     host = model.get("toolbox_host")
     if not host or "nova_conductor" not in model["containers"]:
-        hint = "openstack:services:nova:enabled: true, then salt-run state.orch openstack.deploy"
+        hint = "give a host the role compute, then salt-run state.orch openstack.deploy"
         return front.answer("error", {"message": "no compute service is deployed", "hint": hint}, front.FAILED)
     # What the minion remembers may be of a run that was open then, and it would wait for that one.
     _front().ask([host], "saltutil.refresh_pillar", [], {"wait": True})

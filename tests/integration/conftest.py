@@ -18,17 +18,22 @@ for noisy in ("salt", "saltfactories", "asyncio", "git"):  # else a failure drow
     logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def _first_deploy(cloud: SaltCloud) -> None:
+    """Master, secrets, hosts, deploy; its seconds are noted."""
+    cloud.start_master()
+    cloud.verb("secrets_generate")
+    cloud.start()
+    begun = time.monotonic()
+    cloud.deploy()
+    cloud.notes["first deploy"] = time.monotonic() - begun
+
+
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[SaltCloud]:
     """Master, minions, the first deploy. ``cloud.notes`` has its seconds."""
     with Rig(twohosts.NAMES) as rig, SaltCloud(rig) as cloud:
         twohosts.write(cloud)
-        cloud.start_master()
-        cloud.verb("secrets_generate")
-        cloud.start()
-        begun = time.monotonic()
-        cloud.deploy()
-        cloud.notes["first deploy"] = time.monotonic() - begun
+        _first_deploy(cloud)
         yield cloud
 
 
@@ -64,12 +69,7 @@ def compute_cloud() -> Iterator[SaltCloud]:
     """Two hypervisors, and a third host that waits. It is large, so it lives no longer than its tests."""
     with Rig(compute.NAMES) as rig, SaltCloud(rig) as cloud:
         cloud.write_pillar("init.sls", compute.model(cloud))
-        cloud.start_master()
-        cloud.verb("secrets_generate")
-        cloud.start()
-        begun = time.monotonic()
-        cloud.deploy()
-        cloud.notes["first deploy"] = time.monotonic() - begun
+        _first_deploy(cloud)
         yield cloud
 
 

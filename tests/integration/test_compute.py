@@ -259,7 +259,7 @@ def test_a_power_cut_of_the_host_that_has_all(
     compute_cloud.events.wait("salt/minion/ctl1/start", since=mark, timeout=120)
     for name in sorted(names):
         Patient(compute_cloud, "ctl1", name).running(timeout=180)
-    with Pinger(host, address(first, "floating"), patience=300):
-        assert banner(host, address(first, "floating")) == BANNER
+    with Pinger(host, address(first, "floating"), patience=300):  # it has its address before it knows its name
+        nova.eventually(lambda: banner(host, address(first, "floating")) == BANNER, "told its name", timeout=180)
     for server in (first, second):
         assert active(nova.server(server["id"], active))

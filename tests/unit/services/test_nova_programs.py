@@ -60,20 +60,53 @@ class Time:
 
 
 def test_hosts_that_register_are_waited_for() -> None:
-    time, looks = Time(), iter([set(), {"cmp1"}, {"cmp1", "cmp2", "old"}])
-    assert DISCOVER["missing"](["cmp2", "cmp1"], lambda: next(looks), 60, time.clock, time.sleep) == []
+    time, asked, looks = Time(), [], iter([set(), {"cmp1"}, {"cmp2"}])
+
+    def look(hosts: set[str]) -> set[str]:
+        asked.append(sorted(hosts))
+        return next(looks)
+
+    assert DISCOVER["missing"](["cmp2", "cmp1"], look, 60, time.clock, time.sleep) == []
+    assert asked == [["cmp1", "cmp2"], ["cmp1", "cmp2"], ["cmp2"]], "who is found is not asked about again"
 
 
 def test_those_that_do_not_are_named() -> None:
     time = Time()
-    assert DISCOVER["missing"](["cmp2", "cmp1"], lambda: {"cmp1"}, 60, time.clock, time.sleep) == ["cmp2"]
+    assert DISCOVER["missing"](["cmp2", "cmp1"], lambda _: {"cmp1"}, 60, time.clock, time.sleep) == ["cmp2"]
     assert 60 <= time.now < 70
 
 
 def test_without_a_wait_it_looks_once() -> None:
     looks: list[int] = []
-    assert DISCOVER["missing"](["cmp1"], lambda: looks.append(1) or set(), 0) == ["cmp1"]
+    assert DISCOVER["missing"](["cmp1"], lambda _: looks.append(1) or set(), 0) == ["cmp1"]
     assert looks == [1]
+
+
+class Placement:
+    """It answers this about every resource provider's inventory."""
+
+    def __init__(self, status: int, inventories: dict[str, Any] | None = None) -> None:
+        self.status_code, self.inventories, self.text = status, inventories, "no reason"
+
+    def get(self, url: str) -> Placement:
+        assert url == "/resource_providers/u1/inventories"
+        return self
+
+    def json(self) -> dict[str, Any]:
+        return {"inventories": self.inventories}
+
+
+@pytest.mark.parametrize(
+    "answer, expected",
+    [(Placement(200, {"VCPU": {"total": 2}}), True), (Placement(200, {}), False), (Placement(404), False)],
+)
+def test_a_host_without_an_inventory_offers_nothing(answer: Placement, expected: bool) -> None:
+    assert DISCOVER["offers"](answer, "u1") is expected
+
+
+def test_a_placement_that_is_broken_is_told() -> None:
+    with pytest.raises(SystemExit, match="Placement answers 503 about resource provider u1: no reason"):
+        DISCOVER["offers"](Placement(503), "u1")
 
 
 @pytest.mark.parametrize("kind, mode", [("kvm", "host-model"), ("qemu", "none")])

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from saltern.contract.names import DOCKER_URL, HOST_ROOT
-from saltern.host import netchecks, prechecks
+from saltern.host import netchecks, prechecks, virtual
 
 try:
     from saltern.host.engine import Engine
@@ -19,7 +19,7 @@ except ImportError:  # docker-py is missing: that is a finding, not a reason to 
 
 def run(cheap=False, now=None):
     """
-    Check this host: model, pillar, name, memory, disk, addresses, interfaces, ports, clock, network;
+    Check this host: model, pillar, name, memory, disk, addresses, interfaces, ports, clock, network, acceleration;
     unless ``cheap``, also docker-py, the Docker Engine and the images.
 
     cheap : False
@@ -30,8 +30,9 @@ def run(cheap=False, now=None):
 
     The model is the one of the minion's last pillar refresh; the state ``openstack_precheck.passed`` has today's.
 
-    Returns ``{"host", "checks": [{"name", "ok", "found", "expected", "hint"}], "ok", "time"}``; ``time`` is this
-    host's clock. Never raises for what is wrong with the host.
+    Returns ``{"host", "checks": [{"name", "ok", "found", "expected", "hint"}], "ok", "readings", "time"}``. ``time``
+    is this host's clock; ``readings`` has what only a comparison of hosts can judge (``processor``), and what is no
+    fault (``emulated``: why guests are). Never raises for what is wrong with the host.
 
     CLI Example:
 
@@ -40,13 +41,13 @@ def run(cheap=False, now=None):
         salt '*' openstack_precheck.run
         salt ctl1 openstack_precheck.run cheap=True
     """
-    local = time.time()
+    local, root = time.time(), Path(__opts__.get("saltern_root", HOST_ROOT))
     engine = None if cheap or Engine is None else Engine(__opts__.get("saltern_docker_url", DOCKER_URL))
     model = __pillar__.get("saltern") or {}
     try:
         checks = prechecks.run(
             model,
-            root=Path(__opts__.get("saltern_root", HOST_ROOT)),
+            root=root,
             engine=engine,
             now=None if now is None else float(now),
             local=local,
@@ -55,12 +56,14 @@ def run(cheap=False, now=None):
     finally:
         if engine is not None:
             engine.close()
-    checks += netchecks.run(model)
+    virtualisation, readings = virtual.check(model.get("containers") or (), root=root)
+    checks += [*netchecks.run(model), *virtualisation]
     if Engine is None and not cheap:
         checks.append(prechecks.docker_py())
     return {
         "host": model.get("host") or __opts__["id"],
         "checks": [check.as_dict() for check in checks],
         "ok": all(check.ok for check in checks),
+        "readings": readings,
         "time": local,
     }

@@ -104,6 +104,8 @@ HOST = mapping(
             "a sysctl: net.ipv4.ip_forward",
         ),
         "paths": listing(ABSOLUTE),
+        "acceleration": FILLED,
+        "processors": FILLED,
     }
 )
 

@@ -17,6 +17,7 @@ from saltern.model.templating import Scope, TemplateFault, shared_context
 CONTRACT_ENVIRONMENT = {"KOLLA_CONFIG_STRATEGY": "COPY_ALWAYS"}
 NOFILE = 16384
 PIDS = 1024
+VIRTUAL = {"acceleration": ("auto", "kvm", "qemu"), "processors": ("same", "mixed")}
 PRIVILEGES = ("capabilities", "devices", "device_rules", "security", "pid_host", "ipc_host", "cgroup_host")
 
 
@@ -205,6 +206,11 @@ def _host(needs: Mapping[str, Any]) -> dict[str, Any]:
         made["sysctls"] = {key: " ".join(str(value).split()) for key, value in sorted(needs["sysctls"].items())}
     if needs.get("paths"):
         made["paths"] = list(needs["paths"])
+    for key, known in VIRTUAL.items():
+        if needs.get(key) is not None:
+            if needs[key] not in known:
+                raise SpecFault(("host", key), " or ".join(known), f'"{needs[key]}"')
+            made[key] = needs[key]
     return made
 
 

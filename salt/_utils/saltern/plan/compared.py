@@ -7,6 +7,7 @@ no further job.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ def document(returns: Mapping[str, Any], hosts: Iterable[str], *, model: str, mo
         "toolbox": None,
         "notes": [],
         "prechecks": {},
+        "readings": {},
         "errors": {},
         "silent": [],
     }
@@ -49,6 +51,8 @@ def document(returns: Mapping[str, Any], hosts: Iterable[str], *, model: str, mo
             found["silent"].append(host)
         else:
             _add_host(found, host, returns[host])
+    for host, fault in _odd_processors(found["readings"]).items():
+        found["prechecks"].setdefault(host, []).append(fault)
     return found
 
 
@@ -72,11 +76,29 @@ def _add_host(found: Document, host: str, answer: Any) -> None:
             found["toolbox"] = None if failed else dict(changes)
             if failed:
                 found["notes"].append(f"{host}: {state.get('comment', '')}")
-        elif kind == PRECHECK and failed:
-            found["prechecks"][host] = str(state.get("comment", "")).splitlines()
+        elif kind == PRECHECK:
+            found["readings"][host] = dict(state.get("readings") or {})
+            if failed:
+                found["prechecks"][host] = str(state.get("comment", "")).splitlines()
         elif failed:
             found["errors"][host] = str(state.get("comment", "")) or "failed without a reason"
     _add_settings(found["hosts"][host], settings)
+
+
+def _odd_processors(readings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """What is wrong with each host whose processor is not the one of most, where all should have the same."""
+    processors = {host: told["processor"] for host, told in readings.items() if told.get("processor")}
+    if len(set(processors.values())) < 2:
+        return {}
+    most = Counter(processors.values()).most_common(1)[0][0]
+    like = [host for host, processor in processors.items() if processor == most]
+    others = like[0] if len(like) == 1 else f"{len(like)} hosts"
+    return {
+        host: f"processor: {processor}, expected {most} as on {others}: running instances could not move between them. "
+        "Give compute hosts one kind, or tell that they differ: openstack:services:libvirt:variables:processors: mixed"
+        for host, processor in processors.items()
+        if processor != most
+    }
 
 
 def _add_settings(rows: dict[str, Any], settings: Mapping[str, Any]) -> None:
@@ -98,6 +120,15 @@ def problem(found: Document) -> str:
     for host, checks in sorted(found["prechecks"].items()):
         parts += [f"{host}: {check}" for check in checks]
     return "\n".join(parts)
+
+
+def remarks(found: Document) -> str:
+    """What an operator should know and is no fault: hosts whose instances are emulated, and why."""
+    hosts: dict[str, list[str]] = {}
+    for host, told in sorted(found["readings"].items()):
+        if told.get("emulated"):
+            hosts.setdefault(told["emulated"], []).append(host)
+    return "\n".join(f"{', '.join(names)}: instances are emulated, slowly: {why}" for why, names in hosts.items())
 
 
 def due_hosts(step: Step, found: Document, plan: Plan) -> list[str]:

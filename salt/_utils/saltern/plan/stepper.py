@@ -167,7 +167,8 @@ class Stepper:
         answers = self.salt.ask("openstack.host.precheck", hosts, step)
         found = compared.document(answers.returns, hosts, model=plan["digest"], mode="deploy", seconds=0.0)
         wrong = "\n".join(filter(None, (*master, compared.problem(found))))
-        return _result(not wrong, wrong or f"{_many(len(hosts), 'host')} checked, nothing is wrong")
+        good = f"{_many(len(hosts), 'host')} checked, nothing is wrong"
+        return _result(not wrong, "\n".join(filter(None, (wrong or good, compared.remarks(found)))))
 
     # -- the plan's steps ----------------------------------------------------------------------------------------------
 

@@ -60,5 +60,6 @@ def toolbox_state(changes: dict[str, Any], result: bool | None = True, comment: 
     return {"openstack_toolbox_|-Databases_|-x_|-compared": {"result": result, "changes": changes, "comment": comment}}
 
 
-def precheck_state(comment: str) -> dict[str, Any]:
-    return {"openstack_precheck_|-Host_|-x_|-passed": {"result": False, "changes": {}, "comment": comment}}
+def precheck_state(comment: str, *, result: bool = False, **readings: str) -> dict[str, Any]:
+    told = {"result": result, "changes": {}, "comment": comment, "readings": readings}
+    return {"openstack_precheck_|-Host_|-x_|-passed": told}

@@ -138,3 +138,23 @@ def test_a_bridge_that_differs_makes_the_wave_of_the_switch_act_there() -> None:
     row = found({"ctl1": answer, "ctl2": {}})["hosts"]["ctl1"]["keystone"]
     assert row["action"] == compared.PREPARE
     assert row["reasons"] == [{"field": "uplink eth1 of br-ex", "current": None, "desired": "attached"}]
+
+
+def hosts_with(**readings: dict[str, str]) -> dict[str, Any]:
+    returns = {host: precheck_state("12 checks passed", result=True, **told) for host, told in readings.items()}
+    return compared.document(returns, readings, model=MODEL, mode="deploy", seconds=1.5)
+
+
+def test_a_host_with_another_processor_is_a_problem_there() -> None:
+    one, other = {"processor": "Xeon 6 (6-207-2)"}, {"processor": "EPYC 3 (25-1-1)"}
+    assert compared.problem(hosts_with(cmp1=one, cmp2=one, cmp3={}, cmp4={"emulated": "no KVM"})) == ""
+    text = compared.problem(hosts_with(cmp1=other, cmp2=one, cmp3=one, ctl1={}))
+    assert text.startswith("cmp1: processor: EPYC 3 (25-1-1), expected Xeon 6 (6-207-2) as on 2 hosts: ")
+    assert text.endswith("openstack:services:libvirt:variables:processors: mixed")
+    assert "as on cmp1: running" in compared.problem(hosts_with(cmp1=one, cmp2=other))
+
+
+def test_emulation_is_a_remark() -> None:
+    document = hosts_with(cmp1={"emulated": "no /dev/kvm"}, cmp2={"emulated": "no /dev/kvm"}, cmp3={"processor": "x"})
+    assert compared.problem(document) == ""
+    assert compared.remarks(document) == "cmp1, cmp2: instances are emulated, slowly: no /dev/kvm"

@@ -1,12 +1,10 @@
 """Clients of Neutron, Nova, Glance and Placement: one login, each call bounded in time, errors in words."""
 
 from keystoneauth1 import exceptions, session
-from keystoneauth1.identity.v3 import Password
 
+from saltern_toolbox.keystone import NOT_NOW, SECONDS, administrator
 from saltern_toolbox.report import Failed, Refused, Unreachable
 
-SECONDS = 30
-NOT_NOW = (500, 502, 503, 504)
 # What follows a catalogue's address, and the version of the API that the program speaks. Of Nova it is the last one
 # in which hypervisors tell their size.
 PATHS = {"network": "/v2.0", "image": "/v2", "compute": "", "placement": ""}
@@ -110,14 +108,6 @@ def connect(where, seconds=SECONDS):
     seconds
         How long one call may take.
     """
-    auth = Password(
-        auth_url=where["auth_url"],
-        username=where["user"],
-        password=where["password"],
-        project_name=where["project"],
-        user_domain_name=where["domain"],
-        project_domain_name=where["domain"],
-    )
-    made = session.Session(auth=auth, timeout=seconds)
+    made = session.Session(auth=administrator(where), timeout=seconds)
     guarded("identity", made.get_token)
     return Apis(made, where["region"])

@@ -9,18 +9,22 @@ SECONDS = 30
 NOT_NOW = (500, 502, 503, 504)
 
 
-def connect(where):
-    """A client that has logged in as the administrator."""
-    auth = Password(
+def administrator(where, **options):
+    """The administrator's login, for a session."""
+    return Password(
         auth_url=where["auth_url"],
         username=where["user"],
         password=where["password"],
         project_name=where["project"],
         user_domain_name=where["domain"],
         project_domain_name=where["domain"],
-        include_catalog=False,
-        reauthenticate=False,
+        **options,
     )
+
+
+def connect(where):
+    """A client that has logged in as the administrator."""
+    auth = administrator(where, include_catalog=False, reauthenticate=False)
     cloud = Cloud(session.Session(auth=auth, timeout=SECONDS), where["auth_url"].rstrip("/"))
     cloud.log_in()
     return cloud

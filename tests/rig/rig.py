@@ -11,15 +11,16 @@ process was killed, by the next rig that starts.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,7 +172,7 @@ class Rig:
     def __init__(self, names: Sequence[str], *, base: Path | None = None, binds: Sequence[Path] = ()) -> None:
         self.prefix = os.environ.get("RIG_PREFIX") or f"r{secrets.token_hex(3)}"
         self.base = base or _roomy() / f"saltern-rig-{self.prefix}"
-        self.net = os.environ.get("RIG_NET") or _free_net()
+        self.net = os.environ.get("RIG_NET", "")  # else chosen when it begins
         self.names = list(names)
         self.hosts = [Host(self, number, name) for number, name in enumerate(names, start=1)]
         self.store = Path("/var/lib/docker")
@@ -216,16 +217,18 @@ class Rig:
         return answer.stdout
 
     def __enter__(self) -> Rig:
-        reap()
-        self.shared.mkdir(parents=True)
-        (self.base / "rig.json").write_text(
-            json.dumps({"prefix": self.prefix, "net": self.net, "owner": _identity(os.getpid())}), encoding="utf-8"
-        )
-        try:
-            self.script("net-up")
-        except BaseException:
-            self.destroy()
-            raise
+        with _alone():
+            reap()
+            self.net = self.net or _free_net()
+            self.shared.mkdir(parents=True)
+            (self.base / "rig.json").write_text(
+                json.dumps({"prefix": self.prefix, "net": self.net, "owner": _identity(os.getpid())}), encoding="utf-8"
+            )
+            try:
+                self.script("net-up")
+            except BaseException:
+                self.destroy()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -320,6 +323,14 @@ def _roomy() -> Path:
     raise RigError(
         "no directory on ext4 or xfs for a rig: set SALTERN_RIG_DIR to one outside /usr, /etc, /var and /root"
     )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One rig begins at a time: two must not choose the same network, nor remove the same dead one."""
+    with open("/run/saltern-rig.lock", "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _free_net() -> str:

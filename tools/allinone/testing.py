@@ -30,7 +30,15 @@ PACKAGES = [
     "tini",
     "util-linux",
 ]
-STAGES = ("unit", "render", "functional", "integration", "cluster")
+# From the quick tests to the slow ones. What is named in a stage runs beside the rest of it, in a process of its own:
+# tests that wait more than they compute, and need nothing of each other.
+STAGES: dict[str, tuple[str, ...]] = {
+    "unit": (),
+    "render": (),
+    "functional": ("orchestration",),
+    "integration": ("test_compute.py",),
+    "cluster": (),
+}
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,10 @@ def run(layout: Layout, console: Console, arguments: list[str]) -> int:
         return pytest(layout, arguments)
     failed = [check.title for check in checks(layout) if not passed(layout, console, check)]
     images(layout, console)
-    for stage in STAGES:
+    for stage, apart in STAGES.items():
         folder = layout.checkout / "tests" / stage
         if any(folder.rglob("test_*.py")):
-            console.say(f"\n== tests/{stage}")
-            # 5: pytest found no test, which a stage of skipped files may do.
-            if pytest(layout, [str(folder)]) not in (0, 5):
-                failed.append(f"tests/{stage}")
+            failed += tested(layout, console, folder, [folder / name for name in apart if (folder / name).exists()])
     took = duration(time.monotonic() - begun)
     if failed:
         console.say(f"\n✗ Failed after {took}: {', '.join(failed)}")
@@ -101,9 +106,8 @@ def prepare(layout: Layout, made: Made, console: Console) -> None:
 def passed(layout: Layout, console: Console, check: Check) -> bool:
     """Run one check; its output is shown only when it finds something."""
     begun = time.monotonic()
-    words = [str(layout.test_venv / "bin" / check.words[0]), *check.words[1:]]
     done = subprocess.run(
-        words,
+        [str(layout.test_venv / "bin" / check.words[0]), *check.words[1:]],
         cwd=layout.checkout,
         env=environment(layout),
         stdin=subprocess.DEVNULL,
@@ -136,6 +140,43 @@ def images(layout: Layout, console: Console) -> None:
         phase.detail = text.strip().rpartition("\n")[2]
 
 
+def tested(layout: Layout, console: Console, folder: Path, beside: list[Path]) -> list[str]:
+    """Run a stage; those of its parts that failed. What runs beside it shows its output after it."""
+    title = f"tests/{folder.name}"
+    console.say(f"\n== {title}" + "".join(f"\n… {title}/{part.name} beside it, shown after it" for part in beside))
+    others = {part: begun(layout, part) for part in beside}
+    try:
+        results = {title: pytest(layout, [str(folder), *(f"--ignore={part}" for part in beside)])}
+        for part, process in others.items():
+            console.say(f"\n== {title}/{part.name}, ran beside it")
+            results[f"{title}/{part.name}"] = process.wait()
+            console.say(output(layout, part).read_text(encoding="utf-8", errors="replace"))
+    finally:
+        for process in others.values():
+            process.terminate()
+            process.wait()
+    # 5: pytest found no test, which a stage of skipped files may do.
+    return [name for name, code in results.items() if code not in (0, 5)]
+
+
+def output(layout: Layout, part: Path) -> Path:
+    """Where the output of tests lies that run beside others."""
+    return layout.log / f"test-{part.stem}.log"
+
+
+def begun(layout: Layout, part: Path) -> subprocess.Popen[bytes]:
+    """Start the tests of ``part`` with their output in a file."""
+    with output(layout, part).open("wb") as file:
+        return subprocess.Popen(
+            words(layout, [str(part)]),
+            cwd=layout.checkout,
+            env=environment(layout),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
 def state(layout: Layout) -> Path:
     """Where the record of built images lies: with this checkout's cloud, so that ``up`` finds them built.
 
@@ -150,11 +191,16 @@ def state(layout: Layout) -> Path:
 
 def pytest(layout: Layout, arguments: list[str]) -> int:
     """pytest's own exit code; it has the terminal."""
-    words = [str(layout.test_venv / "bin" / "python"), "-m", "pytest", *arguments]
     try:
-        return subprocess.run(words, cwd=layout.checkout, env=environment(layout), check=False).returncode
+        return subprocess.run(
+            words(layout, arguments), cwd=layout.checkout, env=environment(layout), check=False
+        ).returncode
     except FileNotFoundError:
         raise Stop("The test environment is gone", advice="./saltern test") from None
+
+
+def words(layout: Layout, arguments: list[str]) -> list[str]:
+    return [str(layout.test_venv / "bin" / "python"), "-m", "pytest", *arguments]
 
 
 def environment(layout: Layout) -> dict[str, str]:

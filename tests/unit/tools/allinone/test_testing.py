@@ -14,10 +14,11 @@ from allinone.layout import STATE_ROOT, Layout
 @pytest.fixture
 def world(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A checkout with two stages; programs only leave their words."""
-    for stage in ("functional", "unit"):
+    for stage in ("functional", "unit", "functional/orchestration"):
         folder = layout.checkout / "tests" / stage
         folder.mkdir(parents=True)
         (folder / "test_x.py").touch()
+    layout.log.mkdir(parents=True, exist_ok=True)
     fake = SimpleNamespace(ran=[], codes={})
 
     def run(words: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -25,7 +26,13 @@ def world(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         fake.ran.append(text)
         return subprocess.CompletedProcess(words, next((c for k, c in fake.codes.items() if k in text), 0), "fault\n")
 
+    def begin(words: list[Any], stdout: Any, **_: Any) -> SimpleNamespace:
+        done = run(words)
+        stdout.write(b"what it said\n")
+        return SimpleNamespace(wait=lambda: done.returncode, terminate=lambda: None)
+
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", begin)
     monkeypatch.setattr(testing, "prepare", lambda *a: None)
     monkeypatch.setattr(testing, "images", lambda *a: fake.ran.append("images"))
     return fake
@@ -36,18 +43,20 @@ def test_checks_then_images_then_stages_from_quick_to_slow(
 ) -> None:
     assert testing.run(layout, console, []) == 0
     assert world.ran[:2] == ["ruff check .", "ruff format --check ."]
-    assert world.ran[-3:] == ["images", "python -m pytest unit", "python -m pytest functional"]
+    beside = ["python -m pytest orchestration", "python -m pytest functional orchestration"]
+    assert world.ran[-4:] == ["images", "python -m pytest unit", *beside]
     assert "All checks and tests passed" in out.getvalue()
 
 
 def test_a_fault_is_shown_the_rest_still_runs_and_the_end_names_it(
     layout: Layout, console: Console, out: io.StringIO, world: SimpleNamespace
 ) -> None:
-    world.codes = {"lint-imports": 1, "pytest unit": 1}
+    world.codes = {"lint-imports": 1, "pytest unit": 1, "pytest orchestration": 1}
     assert testing.run(layout, console, []) == 1
-    assert world.ran[-1] == "python -m pytest functional"
+    assert world.ran[-1] == "python -m pytest functional orchestration"
     text = out.getvalue()
-    assert "fault" in text and "Failed after" in text and "layers of the library, tests/unit" in text
+    assert "fault" in text and "what it said" in text
+    assert "Failed after" in text and "layers of the library, tests/unit, tests/functional/orchestration" in text
 
 
 def test_arguments_go_to_one_pytest(layout: Layout, console: Console, world: SimpleNamespace) -> None:

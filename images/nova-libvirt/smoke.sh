@@ -3,6 +3,8 @@ virsh --version
 ovs-vsctl --version
 if ldd /usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so | grep "not found"; then exit 1; fi
 id libvirt-qemu
+# else a start may hang: see the Dockerfile
+/sbin/dmidecode --version
 # no cgroup can be left in here, and it says so
 saltern-libvirt-start true 2>&1 | grep "refused: .* cannot be left"
 

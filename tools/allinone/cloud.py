@@ -15,6 +15,7 @@ from allinone.salts import command
 
 MASTER_STATE = STATE_ROOT / "master"
 OWNER = STATE_ROOT / "owner"
+STATES_FAILED = re.compile(r"^Failed:\s+[1-9]", re.M)  # Salt's summary of an orchestration
 
 
 def owner() -> str:
@@ -57,13 +58,19 @@ def secrets(layout: Layout) -> None:
 def build(layout: Layout, console: Console, phase: Phase) -> None:
     """``salt-run openstack.build profile=enabled``, its live lines shown."""
     phase.step("salt-run openstack.build profile=enabled")
-    text = shell.show(
-        [*command(layout, "salt-run"), "--out=json", "openstack.build", "profile=enabled"],
-        layout.log / "build.log",
-        console,
-        what="Images could not be built",
-        advice="mend the cause, then ./saltern up (what is built stays)",
-    )
+    try:
+        text = shell.show(
+            [*command(layout, "salt-run"), "--out=json", "openstack.build", "profile=enabled"],
+            layout.log / "build.log",
+            console,
+            what="Images could not be built",
+            advice="mend the cause, then ./saltern up (what is built stays)",
+            why=why,
+        )
+    except Stop as error:
+        if "the model has errors" in error.tail:
+            error.tail = shell.output([*command(layout, "salt-run"), "openstack.validate"])[1].strip()
+        raise
     data = _json(text)
     if data.get("kind") != "build":
         raise Stop("salt-run openstack.build gave no answer", log=str(layout.log / "build.log"), advice="./saltern up")
@@ -82,20 +89,15 @@ def built(data: dict[str, Any]) -> str:
 def deploy(layout: Layout, console: Console, phase: Phase) -> None:
     """``salt-run state.orch openstack.deploy``, its live lines shown."""
     phase.step("salt-run state.orch openstack.deploy")
-    before = journal()
-    try:
-        shell.show(
-            [*command(layout, "salt-run"), "state.orch", "openstack.deploy"],
-            layout.log / "deploy.log",
-            console,
-            what="The deploy failed; what it had done stays, and the next run goes on from there",
-            advice="mend the cause, then ./saltern up (or: . .saltern/env && salt-run state.orch openstack.deploy)",
-        )
-    except Stop as error:
-        if summary() and journal() != before:
-            # The run has said itself what failed, where and why.
-            error.tail = ""
-        raise
+    shell.show(
+        [*command(layout, "salt-run"), "state.orch", "openstack.deploy"],
+        layout.log / "deploy.log",
+        console,
+        what="The deploy failed; what it had done stays, and the next run goes on from there",
+        advice="mend the cause, then ./saltern up (or: . .saltern/env && salt-run state.orch openstack.deploy)",
+        # States that failed have said in the live lines what failed, where and why.
+        why=lambda text: "" if STATES_FAILED.search(text) else shell.tail(text),
+    )
     phase.detail = summary()
 
 
@@ -119,12 +121,23 @@ def first(layout: Layout, console: Console, phase: Phase) -> dict[str, str]:
         console,
         what="There is no instance that answers; the cloud itself is deployed",
         advice="salt-run openstack.status, then ./saltern up (or: salt-run state.orch openstack.first_cloud)",
+        why=why,
     )
     found = instance("\n".join(comments(_json(text))))
     phase.detail = " · ".join(
         filter(None, (f"{found['name']} {found['status']}", f"ping {found['ping']}", found["banner"]))
     )
     return found
+
+
+def why(text: str) -> str:
+    """What the answer to a command with ``--out=json`` says about its failure, beyond what the live lines have said."""
+    answer = _json(text)
+    if not answer:
+        return shell.tail(text)
+    if answer.get("kind") == "error":
+        return " ".join(filter(None, (answer.get("where"), answer.get("message"))))
+    return "\n".join(comments(answer))
 
 
 def comments(answer: dict[str, Any]) -> list[str]:

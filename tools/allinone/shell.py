@@ -88,7 +88,7 @@ def run(
                 on_line(line)
         result = process.wait()
     if result != 0:
-        raise Stop(f"{what} (exit code {result})", advice=advice, log=str(log), tail=_tail(lines), code=code)
+        raise Stop(f"{what} (exit code {result})", advice=advice, log=str(log), tail=tail("\n".join(lines)), code=code)
     return "\n".join(lines)
 
 
@@ -100,11 +100,13 @@ def show(
     what: str,
     advice: str = "",
     code: int = 1,
+    why: Callable[[str], str] | None = None,
 ) -> str:
     """Run a command that writes live lines to standard error for people, and return its standard output.
 
     On a terminal it gets the terminal's own standard error, so that it may replace lines in place; elsewhere its
-    lines are printed as they come. Standard output goes to the log. Raises ``Stop`` when the exit code is not 0.
+    lines are printed as they come. Standard output goes to the log. Raises ``Stop`` when the exit code is not 0, with
+    what ``why`` makes of standard output, else its last lines.
     """
     words = [str(part) for part in command]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +123,7 @@ def show(
         reader.join()
         file.write(text)
     if result != 0:
-        raise Stop(what, advice=advice, log=str(log), tail=_tail(text.splitlines()), code=code)
+        raise Stop(what, advice=advice, log=str(log), tail=(why or tail)(text), code=code)
     return text
 
 
@@ -152,5 +154,6 @@ def start(
         raise Stop(f"{words[0]} is not there", advice="./saltern up") from None
 
 
-def _tail(lines: list[str]) -> str:
-    return "\n".join(deque((line for line in lines if line.strip()), maxlen=TAIL))
+def tail(text: str) -> str:
+    """Its last lines, empty ones left out."""
+    return "\n".join(deque((line for line in text.splitlines() if line.strip()), maxlen=TAIL))

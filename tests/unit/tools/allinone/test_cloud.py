@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 import yaml
 from allinone import cloud
+from allinone.console import Console, Stop
+from allinone.layout import Layout
 
 HELPERS = Path(__file__).resolve().parents[4] / "tools" / "allinone" / "helpers"
 PLAN = {"endpoints": {"keystone": "http://10.0.0.9:5000/v3"}, "region": "RegionTwo", "release": "2025.2"}
@@ -84,6 +86,46 @@ def test_the_last_runs_own_summary(tmp_path: Path) -> None:
         (folder / "journal.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"event": "no')
     assert cloud.summary(tmp_path) == "8 started"
     assert cloud.summary(tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("Result: False\nSummary for vm_master\nFailed:     1\nTotal states run:     1", False), ("Traceback: no", True)],
+)
+def test_what_states_have_told_is_not_told_again(
+    layout: Layout, console: Console, monkeypatch: pytest.MonkeyPatch, said: str, kept: bool
+) -> None:
+    monkeypatch.setattr(cloud, "command", lambda layout, name: ["sh", "-c", f"echo '{said}'; exit 1"])
+    with pytest.raises(Stop) as caught, console.phase("Deploy") as phase:
+        cloud.deploy(layout, console, phase)
+    assert bool(caught.value.tail) is kept
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"data": {"kind": "error", "where": "init.sls:3", "message": "no such key"}, "retcode": 2}',
+            "init.sls:3 no such key",
+        ),
+        ('{"data": {"kind": "build", "images": [{"image": "base", "result": "failed"}]}}', ""),
+        ('{"vm_master": {"one": {"comment": "no valid host", "result": false}}}', "no valid host"),
+        ("Traceback\n\nKeyError: 1", "Traceback\nKeyError: 1"),
+    ],
+)
+def test_an_answer_says_why_in_words(text: str, said: str) -> None:
+    assert cloud.why(text) == said
+
+
+def test_errors_of_the_model_are_shown_as_validate_shows_them(
+    layout: Layout, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = json.dumps({"kind": "error", "where": "", "message": "not known: the model has errors"})
+    program = f"case $* in *validate*) echo init.sls:3; exit 2;; *) echo '{answer}'; exit 2;; esac"
+    monkeypatch.setattr(cloud, "command", lambda layout, name: ["sh", "-c", program, name])
+    with pytest.raises(Stop) as caught, console.phase("Images") as phase:
+        cloud.build(layout, console, phase)
+    assert caught.value.tail == "init.sls:3"
 
 
 TOLD = """instance first ACTIVE on vm: 10.9.0.5, 172.29.0.100

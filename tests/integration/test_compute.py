@@ -1,5 +1,6 @@
 """Instances on two hypervisors: reached, talking to each other, outliving what serves them; hosts that come and go."""
 
+import calendar
 import json
 import re
 import time
@@ -164,14 +165,32 @@ def test_a_replaced_hypervisor_finds_its_instances(
     assert ping.gap() == 0
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["idle", "with a question of the agent's"])
 def test_a_killed_switch(
-    patient: Callable[[str, str], Patient], ping: Pinger, record_property: Callable[[str, object], None]
+    patient: Callable[[str, str], Patient],
+    ping: Pinger,
+    record_property: Callable[[str, object], None],
+    nova: Compute,
+    asked: bool,
 ) -> None:
-    """Its flows are those of the userspace datapath and die with it: the agent makes them anew."""
-    one = patient("ctl1", "openvswitch_vswitchd")
+    """Its flows are those of the userspace datapath and die with it: the agent makes them anew.
+
+    Also an agent that waits for an answer which never comes.
+    """
+    one, agent = patient("ctl1", "openvswitch_vswitchd"), patient("ctl1", "neutron_openvswitch_agent")
+    if asked:
+        one.hang()
+        nova.eventually(lambda: waits(agent), "the agent waits for the switch")
     one.kill_process()
     one.event("mended", timeout=120)
     record_property("gap", ping.gap())
+
+
+def waits(agent: Patient) -> bool:
+    """Whether a round of the agent is longer on its way than one that goes well."""
+    rounds = [line for line in agent.container.logs(tail=20).decode().splitlines() if "rpc_loop - iteration:" in line]
+    begun = rounds[-1].partition(".")[0] if rounds and rounds[-1].endswith("started") else None
+    return begun is not None and time.time() - calendar.timegm(time.strptime(begun, "%Y-%m-%d %H:%M:%S")) > 3
 
 
 def test_a_deaf_agent_is_replaced(patient: Callable[[str, str], Patient], ping: Pinger) -> None:

@@ -77,6 +77,7 @@ def test_a_host_has_the_bridges_of_its_roles_and_its_own_tunnel(made: Any) -> No
 
     assert switch("net1")["bridge_mappings"] == ["physnet1:br-ex,physnet2:br-two"]
     assert switch("cmp1")["bridge_mappings"] == ["physnet2:br-two"]
+    assert switch("cmp1")["of_request_timeout"] == ["10"], "else a switch that died is waited for five minutes"
     assert (switch("net1")["local_ip"], switch("net2")["local_ip"]) == (["10.1.0.12"], ["10.0.0.13"])
 
 

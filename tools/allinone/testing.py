@@ -36,7 +36,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "unit": (),
     "render": (),
     "functional": ("orchestration",),
-    "integration": ("test_compute.py",),
+    "integration": (),
     "cluster": (),
 }
 

@@ -126,11 +126,12 @@ def sift(plan: Mapping[str, Any], names: Iterable[str], ask: Ask) -> tuple[list[
             rest[name] = "the model has no container for it"
         else:
             new.append(name)
-    answers = ask(new, "openstack_container.list") if new else Answers()
+    # tracked: a minion that has just come may be restarted once more, and what it was asked then is gone
+    answers = ask(new, "openstack_container.list", tracked=True) if new else Answers()
     for name in list(new):
         found = answers.returns.get(name)
         ours = [each for each in _listed(found) if each in plan["hosts"][name]["containers"]]
-        if name in answers.silent:
+        if name in answers.silent or name in answers.lost:
             rest[name] = "it does not answer"
         elif ours:
             rest[name] = f"it has containers already ({', '.join(sorted(ours))}): salt-run openstack.deploy"

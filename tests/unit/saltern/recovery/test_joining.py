@@ -165,7 +165,8 @@ def test_who_is_deployed_and_why_the_others_are_not() -> None:
     assert rest["stranger"] == "it is not in openstack:hosts"
 
 
-def test_a_minion_without_our_modules_is_new_and_a_silent_one_is_not() -> None:
-    answers = Answers(returns={"cmp3": "'openstack_container.list' is not available."}, silent=["cmp4"])
+@pytest.mark.parametrize("how", ["silent", "lost"])
+def test_a_minion_without_our_modules_is_new_and_a_silent_one_is_not(how: str) -> None:
+    answers = Answers(returns={"cmp3": "'openstack_container.list' is not available."}, **{how: ["cmp4"]})
     new, rest = joining.sift(PLAN, ["cmp3", "cmp4"], lambda *_, **__: answers)
     assert new == ["cmp3"] and rest == {"cmp4": "it does not answer"}

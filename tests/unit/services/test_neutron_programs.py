@@ -44,8 +44,6 @@ def test_requests_are_not_repeated(program: dict[str, Any], monkeypatch: pytest.
         native: SimpleNamespace(OpenFlowSwitchMixin=mixin),
         "os_ken.app.ofctl": SimpleNamespace(api=SimpleNamespace(send_msg="sent once")),
         "os_ken.app": SimpleNamespace(),
-        "os_ken.base": SimpleNamespace(),
-        "os_ken.base.app_manager": SimpleNamespace(lookup_service_brick=lambda name: None),
         "os_ken": SimpleNamespace(),
     }
     for name, module in modules.items():
@@ -55,10 +53,3 @@ def test_requests_are_not_repeated(program: dict[str, Any], monkeypatch: pytest.
     monkeypatch.setattr(sys, "argv", ["x"])
     assert program["become"]("/bin/agent", "--debug") == ["/bin/agent", "--debug"]
     assert mixin._send_msg_retry == "sent once"  # type: ignore[attr-defined]
-
-
-def test_an_agent_without_the_thread_that_answers_ends(program: dict[str, Any]) -> None:
-    works, dead = (SimpleNamespace(threads=[SimpleNamespace(is_alive=lambda a=a: a)]) for a in (True, False))
-    looks, ended = iter([None, works, dead, works, dead, dead]), []
-    program["watch"](lambda: next(looks), sleep=lambda seconds: None, end=ended.append)
-    assert ended == [1] and next(looks, "no more") == "no more"

@@ -39,3 +39,13 @@ grep "has not been found out yet" /tmp/said
 echo '{"value": "netdev", "reason": "", "at": 0}' > /tmp/fact
 saltern-neutron-openvswitch-agent /tmp/fact /tmp/conf --version
 grep "datapath_type = netdev" /tmp/conf
+
+# What is changed in the agent leaves it the service that talks to the switch: without it, it would wait for ever
+python3 -c "
+import runpy
+runpy.run_path('/usr/local/bin/saltern-neutron-openvswitch-agent')['changed']()
+from neutron.plugins.ml2.drivers.openvswitch.agent.openflow.native import ovs_oskenapp
+from os_ken.base.app_manager import get_dependent_services
+services = get_dependent_services(ovs_oskenapp.OVSNeutronAgentOSKenApp)
+assert 'os_ken.app.ofctl.service' in services, services
+"

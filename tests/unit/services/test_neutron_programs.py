@@ -39,16 +39,13 @@ def test_the_agent_is_run_by_its_own_interpreter(
 
 def test_requests_are_not_repeated(program: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     mixin = type("OpenFlowSwitchMixin", (), {"_send_msg_retry": None})
-    native = "neutron.plugins.ml2.drivers.openvswitch.agent.openflow.native.ofswitch"
-    service = SimpleNamespace(_switches={7: SimpleNamespace(datapath="the switch")})
-    api = SimpleNamespace(send_msg="sent once", get_datapath=None)
+    native = "neutron.plugins.ml2.drivers.openvswitch.agent.openflow.native"
     modules = {
-        native: SimpleNamespace(OpenFlowSwitchMixin=mixin),
-        "os_ken.app.ofctl": SimpleNamespace(api=api),
-        "os_ken.app": SimpleNamespace(),
-        "os_ken.base": SimpleNamespace(),
-        "os_ken.base.app_manager": SimpleNamespace(lookup_service_brick={"ofctl_service": service}.get),
+        native: SimpleNamespace(ovs_oskenapp="the application"),
+        f"{native}.ofswitch": SimpleNamespace(OpenFlowSwitchMixin=mixin),
         "os_ken": SimpleNamespace(),
+        "os_ken.app": SimpleNamespace(),
+        "os_ken.app.ofctl": SimpleNamespace(api=SimpleNamespace(send_msg="sent once")),
     }
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -57,4 +54,3 @@ def test_requests_are_not_repeated(program: dict[str, Any], monkeypatch: pytest.
     monkeypatch.setattr(sys, "argv", ["x"])
     assert program["become"]("/bin/agent", "--debug") == ["/bin/agent", "--debug"]
     assert mixin._send_msg_retry == "sent once"  # type: ignore[attr-defined]
-    assert (api.get_datapath(None, 7), api.get_datapath(None, 8)) == ("the switch", None)

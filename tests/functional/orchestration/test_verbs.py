@@ -68,8 +68,10 @@ def test_precheck_changes_nothing(cloud: Cloud) -> None:
     cloud.behave("ctl1", readings={"emulated": "no /dev/kvm"})
     done = cloud.run("state.orch", "openstack.precheck")
     assert done.returncode == 0 and "ctl1: instances are emulated, slowly: no /dev/kvm" in done.stdout
-    cloud.behave("ctl1", prechecks=["disk: found 1 GB, expected 5 GB"], readings={"processor": "Xeon 6"})
-    cloud.behave("ctl2", readings={"processor": "EPYC 3"})
+    cloud.behave(
+        "ctl1", prechecks=["disk: found 1 GB, expected 5 GB"], readings={"processor": "Xeon 6", "service": "libvirt"}
+    )
+    cloud.behave("ctl2", readings={"processor": "EPYC 3", "service": "libvirt"})
     done = cloud.run("state.orch", "openstack.precheck")
     assert done.returncode == 1
     assert "ctl1: disk: found 1 GB" in done.stderr

@@ -2,7 +2,7 @@
 
 What its containers want is in their ``host:``: ``acceleration`` (auto, kvm, qemu) and ``processors`` (same: running
 guests move among their hosts, so all have to have one processor; mixed). That ``/dev/kvm`` is there proves little:
-where a guest was tried, the fact ``libvirt/acceleration`` knows better (`saltern.host.facts`).
+where a guest was tried, the fact ``acceleration`` of their service knows better (`saltern.host.facts`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def check(
 ) -> tuple[list[Check], dict[str, str]]:
     """What containers want of acceleration, and what only a comparison with other hosts can judge.
 
-    Returns the checks, and readings: ``emulated`` (why guests are slow here), ``processor`` (where it has to be the
-    same on all hosts).
+    Returns the checks, and readings: ``emulated`` (why guests are slow here), ``processor`` and the ``service`` whose
+    hosts must have the same.
     """
     checks: list[Check] = []
     readings: dict[str, str] = {}
@@ -35,7 +35,7 @@ def check(
         wanted = needs.get("acceleration")
         if wanted is None:
             continue
-        why = _emulated(wanted, root, device)
+        why = _emulated(wanted, spec["service"], root, device)
         good = not (why and wanted == "kvm")
         expected = "KVM" if wanted == "kvm" else EMULATED if wanted == "qemu" else f"KVM or {EMULATED}"
         found = f"{EMULATED}: {why}" if why else "KVM"
@@ -45,17 +45,18 @@ def check(
         if why:
             readings["emulated"] = why
         elif needs.get("processors") == "same":
+            readings["service"] = spec["service"]
             readings["processor"] = processor(cpuinfo.read_text(encoding="utf-8", errors="replace"))
     return checks, readings
 
 
-def _emulated(wanted: str, root: Path, device: Path) -> str:
+def _emulated(wanted: str, service: str, root: Path, device: Path) -> str:
     """Why guests are emulated on this host, empty where they are not."""
     if wanted == "qemu":
         return "the pillar says so"
     if not device.exists():
         return f"the host has no {device}"
-    fact = facts.read("libvirt", "acceleration", root) or {}
+    fact = facts.read(service, "acceleration", root) or {}
     return str(fact.get("reason", "")) if wanted == "auto" and fact.get("value") == "qemu" else ""
 
 

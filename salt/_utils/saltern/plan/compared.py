@@ -95,7 +95,8 @@ def _odd_processors(readings: Mapping[str, Mapping[str, str]]) -> dict[str, str]
     others = like[0] if len(like) == 1 else f"{len(like)} hosts"
     return {
         host: f"processor: {processor}, expected {most} as on {others}: running instances could not move between them. "
-        "Give compute hosts one kind, or tell that they differ: openstack:services:libvirt:variables:processors: mixed"
+        "Give them one kind, or tell that they differ: "
+        f"openstack:services:{readings[host]['service']}:variables:processors: mixed"
         for host, processor in processors.items()
         if processor != most
     }

@@ -22,7 +22,7 @@ def check(
         device.touch()
     cpuinfo.write_text(CPUINFO.format(flags))
     needs = {} if acceleration is None else {"acceleration": acceleration, "processors": processors}
-    specs: list[dict[str, Any]] = [{"name": "cache"}, {"name": "nova_libvirt", "host": needs}]
+    specs: list[dict[str, Any]] = [{"name": "cache"}, {"name": "nova_libvirt", "service": "libvirt", "host": needs}]
     return virtual.check(specs, root=tmp_path, device=device, cpuinfo=cpuinfo)
 
 
@@ -33,7 +33,7 @@ def test_hosts_without_a_hypervisor_are_asked_nothing(tmp_path: Path) -> None:
 def test_an_accelerated_host_tells_its_processor(tmp_path: Path) -> None:
     (found,), readings = check(tmp_path, "auto")
     assert found.ok and found.found == "KVM"
-    assert readings == {"processor": "Xeon 6 (6-207-2)"}
+    assert readings == {"processor": "Xeon 6 (6-207-2)", "service": "libvirt"}
     assert check(tmp_path, "auto", "mixed")[1] == {}
 
 

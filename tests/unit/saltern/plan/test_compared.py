@@ -146,7 +146,7 @@ def hosts_with(**readings: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_host_with_another_processor_is_a_problem_there() -> None:
-    one, other = {"processor": "Xeon 6 (6-207-2)"}, {"processor": "EPYC 3 (25-1-1)"}
+    one, other = ({"processor": name, "service": "libvirt"} for name in ("Xeon 6 (6-207-2)", "EPYC 3 (25-1-1)"))
     assert compared.problem(hosts_with(cmp1=one, cmp2=one, cmp3={}, cmp4={"emulated": "no KVM"})) == ""
     text = compared.problem(hosts_with(cmp1=other, cmp2=one, cmp3=one, ctl1={}))
     assert text.startswith("cmp1: processor: EPYC 3 (25-1-1), expected Xeon 6 (6-207-2) as on 2 hosts: ")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saltern.host import build as host_build
-from saltern.host import inside, smoke
+from saltern.host import faults, inside, smoke
 from saltern.host.build_settings import gather
 from saltern.host.engine import Engine
-from saltern.host.faults import faults
 from saltern.images.options import Options
 from saltern.images.tree import Image, load
 
@@ -138,18 +138,31 @@ def shipped(request: pytest.FixtureRequest, engine: Engine) -> Image:
     return image
 
 
-def test_a_real_image_holds_nothing_of_how_it_was_built(engine: Engine, shipped: Image) -> None:
-    found = inside.read(engine, shipped.reference, hashes=False)
-    inspected = engine.inspect_image(shipped.reference) or {}
-    history = [layer["CreatedBy"] for layer in engine.api.history(shipped.reference)]
+# What a build holds against an image before it gets its name.
+HELD_AGAINST_IT = [*map(Path, (inside.__file__, faults.__file__, smoke.__file__)), *IMAGES.glob("*/smoke.sh")]
+
+
+@pytest.fixture
+def tried_before(engine: Engine, shipped: Image) -> Image:
+    """An image older than what its build would hold against it today: a younger one has just passed all that."""
+    created = engine.inspect_image(shipped.reference)["Created"]  # type: ignore[index]
+    if datetime.fromisoformat(created[:19] + "Z").timestamp() > max(path.stat().st_mtime for path in HELD_AGAINST_IT):
+        pytest.skip("its build has done just that")
+    return shipped
+
+
+def test_a_real_image_holds_nothing_of_how_it_was_built(engine: Engine, tried_before: Image) -> None:
+    found = inside.read(engine, tried_before.reference, hashes=False)
+    inspected = engine.inspect_image(tried_before.reference) or {}
+    history = [layer["CreatedBy"] for layer in engine.api.history(tried_before.reference)]
     assert len(found.files) > 3000, "it was read"
     env = inspected["Config"]["Env"]
-    assert faults(found, gather("trixie"), env=env, history=history, setuid=shipped.setuid) == []
+    assert faults.faults(found, gather("trixie"), env=env, history=history, setuid=tried_before.setuid) == []
 
 
-def test_a_real_image_passes_its_smoke_test(engine: Engine, shipped: Image) -> None:
-    contract = () if shipped.name == "base" else smoke.CONTRACT[1:] if shipped.root else smoke.CONTRACT
-    assert smoke.run(engine, shipped.reference, [*contract, *shipped.smoke]) is None
+def test_a_real_image_passes_its_smoke_test(engine: Engine, tried_before: Image) -> None:
+    contract = () if tried_before.name == "base" else smoke.CONTRACT[1:] if tried_before.root else smoke.CONTRACT
+    assert smoke.run(engine, tried_before.reference, [*contract, *tried_before.smoke]) is None
 
 
 def test_a_real_image_tells_its_packages_and_their_licences(engine: Engine, shipped: Image) -> None:

@@ -20,7 +20,8 @@ ADDRESS = "127.0.0.79"
 ON = {name: {"enabled": True} for name in ("openvswitch", "libvirt")}
 DOMAIN = """<domain type='qemu'><name>saltern-test</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>/usr/share/saltern/guest/vmlinuz</kernel>
-<initrd>/usr/share/saltern/guest/initrd</initrd><cmdline>console=ttyS0</cmdline></os><features><acpi/></features>
+<initrd>/usr/share/saltern/guest/initrd</initrd><cmdline>console=ttyS0 no_timer_check</cmdline></os>
+<features><acpi/></features>
 <devices><serial type='file'><source path='/var/lib/nova/instances/console.log'/></serial></devices></domain>
 """
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +32,15 @@ PACKAGES = [
     "tini",
     "util-linux",
 ]
-# From the quick tests to the slow ones. What is named in a stage runs beside the rest of it, in a process of its own:
-# tests that wait more than they compute, and need nothing of each other.
-STAGES: dict[str, tuple[str, ...]] = {
-    "unit": (),
-    "render": (),
-    "functional": ("orchestration",),
-    "integration": (),
-    "cluster": (),
-}
+# From the quick tests to the slow ones. A stage's lanes run at once, a lane's parts one after the other, each in a
+# process of its own; the first lane has the terminal. Most slow tests wait more than they compute, so two lanes take
+# little longer than one. The compute tests are alone, as they count lost pings.
+STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (("unit",), ("render",)),
+    (("functional",), ("functional/orchestration", "integration")),
+    (("integration/test_compute.py",),),
+    (("cluster",),),
+)
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,8 @@ def run(layout: Layout, console: Console, arguments: list[str]) -> int:
         return pytest(layout, arguments)
     failed = [check.title for check in checks(layout) if not passed(layout, console, check)]
     images(layout, console)
-    for stage, apart in STAGES.items():
-        folder = layout.checkout / "tests" / stage
-        if any(folder.rglob("test_*.py")):
-            failed += tested(layout, console, folder, [folder / name for name in apart if (folder / name).exists()])
+    for stage in STAGES:
+        failed += tested(layout, console, stage)
     took = duration(time.monotonic() - begun)
     if failed:
         console.say(f"\n✗ Failed after {took}: {', '.join(failed)}")
@@ -140,41 +140,86 @@ def images(layout: Layout, console: Console) -> None:
         phase.detail = text.strip().rpartition("\n")[2]
 
 
-def tested(layout: Layout, console: Console, folder: Path, beside: list[Path]) -> list[str]:
-    """Run a stage; those of its parts that failed. What runs beside it shows its output after it."""
-    title = f"tests/{folder.name}"
-    console.say(f"\n== {title}" + "".join(f"\n… {title}/{part.name} beside it, shown after it" for part in beside))
-    others = {part: begun(layout, part) for part in beside}
+def tested(layout: Layout, console: Console, stage: Sequence[Sequence[str]]) -> list[str]:
+    """Run a stage; those of its parts that failed."""
+    found = [[part for part in lane if there(layout, part)] for lane in stage]
+    shown, *others = [lane for lane in found if lane] or [[]]
+    beside = [Lane(layout, lane) for lane in others]
+    results: dict[str, int] = {}
+    for lane in beside:
+        lane.start()
     try:
-        results = {title: pytest(layout, [str(folder), *(f"--ignore={part}" for part in beside)])}
-        for part, process in others.items():
-            console.say(f"\n== {title}/{part.name}, ran beside it")
-            results[f"{title}/{part.name}"] = process.wait()
-            console.say(output(layout, part).read_text(encoding="utf-8", errors="replace"))
+        for part in shown:
+            console.say(f"\n== tests/{part}")
+            for other in (part for lane in others for part in lane):
+                console.say(f"… tests/{other} beside it, shown after it")
+            results[part] = pytest(layout, chosen(layout, part))
+        for lane in beside:
+            lane.join()
+            for part, code in lane.results.items():
+                console.say(f"\n== tests/{part}, ran beside others")
+                console.say(output(layout, part).read_text(encoding="utf-8", errors="replace"))
+                results[part] = code
     finally:
-        for process in others.values():
-            process.terminate()
-            process.wait()
+        for lane in beside:
+            lane.stop()
     # 5: pytest found no test, which a stage of skipped files may do.
-    return [name for name, code in results.items() if code not in (0, 5)]
+    return [f"tests/{part}" for part, code in results.items() if code not in (0, 5)]
 
 
-def output(layout: Layout, part: Path) -> Path:
+class Lane(threading.Thread):
+    """Parts whose tests run one after the other, beside others, with their output in files.
+
+    results
+        Exit codes of pytest, by part, of those that have ended.
+    """
+
+    def __init__(self, layout: Layout, parts: Sequence[str]) -> None:
+        super().__init__(daemon=True)
+        self.results: dict[str, int] = {}
+        self._layout, self._parts = layout, parts
+        self._lock, self._stopped = threading.Lock(), False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        for part in self._parts:
+            with output(self._layout, part).open("wb") as file, self._lock:
+                if self._stopped:
+                    return
+                self._process = subprocess.Popen(
+                    words(self._layout, chosen(self._layout, part)),
+                    cwd=self._layout.checkout,
+                    env=environment(self._layout),
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                )
+            self.results[part] = self._process.wait()
+
+    def stop(self) -> None:
+        """End what runs, start nothing more; of no effect once all have ended."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.terminate()
+        self.join()
+
+
+def there(layout: Layout, part: str) -> bool:
+    path = layout.checkout / "tests" / part
+    return path.is_file() or any(path.rglob("test_*.py"))
+
+
+def chosen(layout: Layout, part: str) -> list[str]:
+    """A part for pytest, without what is a part of its own."""
+    tests = layout.checkout / "tests"
+    apart = [other for stage in STAGES for lane in stage for other in lane if other.startswith(f"{part}/")]
+    return [str(tests / part), *(f"--ignore={tests / other}" for other in apart)]
+
+
+def output(layout: Layout, part: str) -> Path:
     """Where the output of tests lies that run beside others."""
-    return layout.log / f"test-{part.stem}.log"
-
-
-def begun(layout: Layout, part: Path) -> subprocess.Popen[bytes]:
-    """Start the tests of ``part`` with their output in a file."""
-    with output(layout, part).open("wb") as file:
-        return subprocess.Popen(
-            words(layout, [str(part)]),
-            cwd=layout.checkout,
-            env=environment(layout),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+    return layout.log / f"test-{part.replace('/', '-')}.log"
 
 
 def state(layout: Layout) -> Path:

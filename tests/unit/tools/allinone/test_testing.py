@@ -2,6 +2,8 @@
 
 import io
 import subprocess
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +15,12 @@ from allinone.layout import STATE_ROOT, Layout
 
 @pytest.fixture
 def world(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A checkout with two stages; programs only leave their words."""
-    for stage in ("functional", "unit", "functional/orchestration"):
-        folder = layout.checkout / "tests" / stage
+    """A checkout with tests of some stages; programs only leave their words."""
+    for part in ("functional", "unit", "functional/orchestration", "integration"):
+        folder = layout.checkout / "tests" / part
         folder.mkdir(parents=True)
         (folder / "test_x.py").touch()
+    (layout.checkout / "tests/integration/test_compute.py").touch()
     layout.log.mkdir(parents=True, exist_ok=True)
     fake = SimpleNamespace(ran=[], codes={})
 
@@ -43,8 +46,17 @@ def test_checks_then_images_then_stages_from_quick_to_slow(
 ) -> None:
     assert testing.run(layout, console, []) == 0
     assert world.ran[:2] == ["ruff check .", "ruff format --check ."]
-    beside = ["python -m pytest orchestration", "python -m pytest functional orchestration"]
-    assert world.ran[-4:] == ["images", "python -m pytest unit", *beside]
+    at = world.ran.index("images")
+    assert world.ran[at + 1] == "python -m pytest unit"
+    assert set(world.ran[at + 2 : -1]) == {
+        "python -m pytest functional orchestration",
+        "python -m pytest orchestration",
+        "python -m pytest integration test_compute.py",
+    }
+    assert world.ran.index("python -m pytest orchestration") < world.ran.index(
+        "python -m pytest integration test_compute.py"
+    )
+    assert world.ran[-1] == "python -m pytest test_compute.py"
     assert "All checks and tests passed" in out.getvalue()
 
 
@@ -53,10 +65,31 @@ def test_a_fault_is_shown_the_rest_still_runs_and_the_end_names_it(
 ) -> None:
     world.codes = {"lint-imports": 1, "pytest unit": 1, "pytest orchestration": 1}
     assert testing.run(layout, console, []) == 1
-    assert world.ran[-1] == "python -m pytest functional orchestration"
+    assert world.ran[-1] == "python -m pytest test_compute.py"
     text = out.getvalue()
     assert "fault" in text and "what it said" in text
     assert "Failed after" in text and "layers of the library, tests/unit, tests/functional/orchestration" in text
+
+
+def test_an_interruption_ends_what_runs_beside_and_starts_no_more(
+    layout: Layout, console: Console, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def begin(words: list[Any], **_: Any) -> SimpleNamespace:
+        world.ran.append("begun")
+        return SimpleNamespace(wait=ended.wait, terminate=ended.set)
+
+    def interrupted(*_: Any) -> int:
+        while "begun" not in world.ran:
+            time.sleep(0.01)  # the other lane's thread
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    monkeypatch.setattr(testing, "pytest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        testing.tested(layout, console, testing.STAGES[1])
+    assert ended.is_set() and world.ran == ["begun"]
 
 
 def test_arguments_go_to_one_pytest(layout: Layout, console: Console, world: SimpleNamespace) -> None:

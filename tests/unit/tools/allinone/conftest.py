@@ -10,11 +10,23 @@ from allinone.layout import Layout
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Iterator[Layout]:
-    made = Layout(tmp_path)
-    yield made
-    if made.root.is_symlink():  # the alias below /run of a directory that is about to go
-        made.root.unlink()
+def layout_in(tmp_path: Path) -> Iterator[Callable[[str], Layout]]:
+    """Makes layouts of checkouts in the test's directory; their aliases below /run go with it."""
+    made = []
+
+    def make(name: str) -> Layout:
+        made.append(Layout(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for layout in made:
+        if layout.root.is_symlink():
+            layout.root.unlink()
+
+
+@pytest.fixture
+def layout(layout_in: Callable[[str], Layout]) -> Layout:
+    return layout_in(".")
 
 
 @pytest.fixture

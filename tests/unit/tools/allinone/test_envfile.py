@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from allinone import envfile
@@ -13,10 +13,8 @@ SHELLS = [name for name in ("sh", "bash", "zsh") if shutil.which(name)]
 
 
 @pytest.fixture
-def spaced(tmp_path: Path) -> Layout:
-    checkout = tmp_path / "it's a checkout"
-    checkout.mkdir()
-    made = Layout(checkout)
+def spaced(layout_in: Callable[[str], Layout]) -> Layout:
+    made = layout_in("it's a checkout")
     made.make()
     envfile.write(made)
     for program in ("venv/bin/salt-run", "venv-openstack/bin/openstack"):

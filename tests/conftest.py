@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+import salt._logging
 from rig import rig as rigs
 
 sys.path.append(str(rigs.CHECKOUT / "tools"))  # the checks are programs, and tested as modules
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 reasons[marker] = find()
             if reasons[marker] and not os.environ.get("SALTERN_TEST_STRICT"):
                 item.add_marker(pytest.mark.skip(reason=reasons[marker]))
+
+
+def pytest_unconfigure() -> None:
+    """Salt holds back what is logged for a stream that pytest has closed by now, and would complain of every record."""
+    salt._logging.shutdown_temp_handler()
 
 
 @pytest.fixture(scope="session")

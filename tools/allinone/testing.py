@@ -42,6 +42,8 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("cluster",),),
 )
 
+NOT_RUN = 127
+
 
 @dataclass(frozen=True)
 class Check:
@@ -156,10 +158,10 @@ def tested(layout: Layout, console: Console, stage: Sequence[Sequence[str]]) -> 
             results[part] = pytest(layout, chosen(layout, part))
         for lane in beside:
             lane.join()
-            for part, code in lane.results.items():
+            for part in lane.parts:
                 console.say(f"\n== tests/{part}, ran beside others")
                 console.say(output(layout, part).read_text(encoding="utf-8", errors="replace"))
-                results[part] = code
+                results[part] = lane.results.get(part, NOT_RUN)
     finally:
         for lane in beside:
             lane.stop()
@@ -170,6 +172,8 @@ def tested(layout: Layout, console: Console, stage: Sequence[Sequence[str]]) -> 
 class Lane(threading.Thread):
     """Parts whose tests run one after the other, beside others, with their output in files.
 
+    parts
+        All of them, as in `STAGES`.
     results
         Exit codes of pytest, by part, of those that have ended.
     """
@@ -177,12 +181,15 @@ class Lane(threading.Thread):
     def __init__(self, layout: Layout, parts: Sequence[str]) -> None:
         super().__init__(daemon=True)
         self.results: dict[str, int] = {}
-        self._layout, self._parts = layout, parts
+        self.parts = parts
+        self._layout = layout
         self._lock, self._stopped = threading.Lock(), False
         self._process: subprocess.Popen[bytes] | None = None
+        for part in parts:
+            output(layout, part).write_bytes(b"")  # not that of an earlier run
 
     def run(self) -> None:
-        for part in self._parts:
+        for part in self.parts:
             with output(self._layout, part).open("wb") as file, self._lock:
                 if self._stopped:
                     return

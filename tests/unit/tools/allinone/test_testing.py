@@ -71,6 +71,18 @@ def test_a_fault_is_shown_the_rest_still_runs_and_the_end_names_it(
     assert "Failed after" in text and "layers of the library, tests/unit, tests/functional/orchestration" in text
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_could_not_be_begun_beside_others_is_a_failure(
+    layout: Layout, console: Console, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise FileNotFoundError("python")
+
+    monkeypatch.setattr(subprocess, "Popen", gone)
+    failed = testing.tested(layout, console, testing.STAGES[1])
+    assert failed == ["tests/functional/orchestration", "tests/integration"]
+
+
 def test_an_interruption_ends_what_runs_beside_and_starts_no_more(
     layout: Layout, console: Console, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

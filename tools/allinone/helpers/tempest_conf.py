@@ -74,11 +74,11 @@ def sections(connection: Any, settings: dict[str, Any], services: set[str]) -> d
             "config_drive": False,
             "volume_backed_live_migration": False,
             "volume_multiattach": False,
-            "shelve": False,
-            "snapshot": False,
+            "shelve": True,
+            "snapshot": True,
         },
         "network": {"region": region},
-        "network-feature-enabled": {"ipv6": False, "floating_ips": True},
+        "network-feature-enabled": {"ipv6": True, "ipv6_subnet_attributes": True, "floating_ips": True},
         "volume": {"region": region},
     }
     if "network" in services:
@@ -94,13 +94,15 @@ def sections(connection: Any, settings: dict[str, Any], services: set[str]) -> d
 
 
 def compute(connection: Any) -> dict[str, Any]:
-    """Image and flavors: the smallest flavor, and another one that differs from it."""
+    """The newest microversion; image and flavors: the smallest flavor, and another one that differs from it."""
+    newest = connection.compute.get_endpoint_data().max_microversion
+    made = {"max_microversion": ".".join(map(str, newest))} if newest else {}
     images = [image for image in connection.image.images() if image.status == "active" and image.disk_format == "ami"]
     images = images or [image for image in connection.image.images() if image.status == "active"]
     flavors = sorted(connection.compute.flavors(), key=lambda flavor: (flavor.ram, flavor.disk))
     if not images or not flavors:
-        return {}
-    return {
+        return made
+    return made | {
         "image_ref": images[0].id,
         "image_ref_alt": images[-1].id,
         "flavor_ref": flavors[0].id,

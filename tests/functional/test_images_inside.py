@@ -143,7 +143,7 @@ HELD_AGAINST_IT = [*map(Path, (inside.__file__, faults.__file__, smoke.__file__)
 
 
 @pytest.fixture
-def tried_before(engine: Engine, shipped: Image) -> Image:
+def not_just_tried(engine: Engine, shipped: Image) -> Image:
     """An image older than what its build would hold against it today: a younger one has just passed all that."""
     created = engine.inspect_image(shipped.reference)["Created"]  # type: ignore[index]
     if datetime.fromisoformat(created[:19] + "Z").timestamp() > max(path.stat().st_mtime for path in HELD_AGAINST_IT):
@@ -151,18 +151,18 @@ def tried_before(engine: Engine, shipped: Image) -> Image:
     return shipped
 
 
-def test_a_real_image_holds_nothing_of_how_it_was_built(engine: Engine, tried_before: Image) -> None:
-    found = inside.read(engine, tried_before.reference, hashes=False)
-    inspected = engine.inspect_image(tried_before.reference) or {}
-    history = [layer["CreatedBy"] for layer in engine.api.history(tried_before.reference)]
+def test_a_real_image_holds_nothing_of_how_it_was_built(engine: Engine, not_just_tried: Image) -> None:
+    found = inside.read(engine, not_just_tried.reference, hashes=False)
+    inspected = engine.inspect_image(not_just_tried.reference) or {}
+    history = [layer["CreatedBy"] for layer in engine.api.history(not_just_tried.reference)]
     assert len(found.files) > 3000, "it was read"
     env = inspected["Config"]["Env"]
-    assert faults.faults(found, gather("trixie"), env=env, history=history, setuid=tried_before.setuid) == []
+    assert faults.faults(found, gather("trixie"), env=env, history=history, setuid=not_just_tried.setuid) == []
 
 
-def test_a_real_image_passes_its_smoke_test(engine: Engine, tried_before: Image) -> None:
-    contract = () if tried_before.name == "base" else smoke.CONTRACT[1:] if tried_before.root else smoke.CONTRACT
-    assert smoke.run(engine, tried_before.reference, [*contract, *tried_before.smoke]) is None
+def test_a_real_image_passes_its_smoke_test(engine: Engine, not_just_tried: Image) -> None:
+    contract = () if not_just_tried.name == "base" else smoke.CONTRACT[1:] if not_just_tried.root else smoke.CONTRACT
+    assert smoke.run(engine, not_just_tried.reference, [*contract, *not_just_tried.smoke]) is None
 
 
 def test_a_real_image_tells_its_packages_and_their_licences(engine: Engine, shipped: Image) -> None:

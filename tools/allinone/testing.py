@@ -33,7 +33,7 @@ PACKAGES = [
     "util-linux",
 ]
 # From the quick tests to the slow ones. A stage's lanes run at once, a lane's parts one after the other, each in a
-# process of its own; the first lane has the terminal. Most slow tests wait more than they compute, so two lanes take
+# process of its own; the first lane has the terminal. Slow tests wait about half of their time, so two lanes take
 # little longer than one. The compute tests are alone, as they count lost pings.
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("unit",), ("render",)),

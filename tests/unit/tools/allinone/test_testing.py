@@ -3,7 +3,6 @@
 import io
 import subprocess
 import threading
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,15 +85,15 @@ def test_what_could_not_be_begun_beside_others_is_a_failure(
 def test_an_interruption_ends_what_runs_beside_and_starts_no_more(
     layout: Layout, console: Console, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def begin(words: list[Any], **_: Any) -> SimpleNamespace:
         world.ran.append("begun")
+        begun.set()
         return SimpleNamespace(wait=ended.wait, terminate=ended.set)
 
     def interrupted(*_: Any) -> int:
-        while "begun" not in world.ran:
-            time.sleep(0.01)  # the other lane's thread
+        assert begun.wait(60)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "Popen", begin)
